@@ -1,0 +1,11 @@
+//! Starts `refresh-session`; what it does stands in `ivy_auth::refresh_session`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ivy_runtime::start::run(async |start| {
+        start.serve(ivy_auth::refresh_session::router().into()).await
+    })
+    .await
+}

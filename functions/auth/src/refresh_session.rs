@@ -1,0 +1,35 @@
+//! `POST /api/auth/refresh`: a refresh token for its successor. Within 20 seconds the same token gets the same successor; a later
+//! reuse ends the session.
+
+use axum::{Json, extract::State};
+use ivy_flows::{Ivy, sign_in};
+use ivy_runtime::{AppState, Input, Problem, Tokens, WriteProblems, input};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::session::SessionView;
+
+input! {
+    #[schema(as = Refresh)]
+    pub struct RefreshInput {
+        pub refresh_token: String,
+    }
+}
+
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(refresh_session))
+}
+
+/// Renew a session
+#[utoipa::path(
+    post, path = "/api/auth/refresh", tag = "auth", operation_id = "refresh-session", security(()),
+    request_body = RefreshInput,
+    responses((status = 200, description = "The session with its next tokens", body = SessionView), WriteProblems)
+)]
+async fn refresh_session(
+    State(ivy): State<Ivy>,
+    State(tokens): State<Tokens>,
+    Input(input): Input<RefreshInput>,
+) -> Result<Json<SessionView>, Problem> {
+    let session = sign_in::refresh(&ivy, &input.refresh_token).await?;
+    Ok(Json(SessionView::of(&ivy, &tokens, session)?))
+}

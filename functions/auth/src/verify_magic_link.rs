@@ -1,0 +1,57 @@
+//! `POST /api/auth/verify`: a link's token, or a contact and its code, for a session. Only a POST uses a link up: mail scanners
+//! open links.
+
+use axum::{Json, extract::State};
+use ivy_domain::{Email, Phone};
+use ivy_flows::{
+    Error, Ivy,
+    sign_in::{self, Proof},
+};
+use ivy_runtime::{AppState, CallerAddress, Input, Problem, Tokens, WriteProblems, input};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::session::{SessionView, one_contact};
+
+input! {
+    /// Either `token`, or `code` with the `email` or `phone` that it was sent to.
+    #[schema(as = Verification)]
+    pub struct VerificationInput {
+        pub token: Option<String>,
+        #[schema(value_type = Option<String>)]
+        pub email: Option<Email>,
+        #[schema(value_type = Option<String>, example = "+447700900123")]
+        pub phone: Option<Phone>,
+        #[schema(example = "123456")]
+        pub code: Option<String>,
+    }
+}
+
+impl VerificationInput {
+    fn proof(self) -> Result<Proof, Problem> {
+        match (self.token, self.code) {
+            (Some(token), None) if self.email.is_none() && self.phone.is_none() => Ok(Proof::Link { token }),
+            (None, Some(code)) => Ok(Proof::Code { contact: one_contact(self.email, self.phone)?, code }),
+            _ => Err(Error::invalid("token", "or code with email or phone must be given, and not both").into()),
+        }
+    }
+}
+
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(verify_magic_link))
+}
+
+/// Sign in with a link or a code
+#[utoipa::path(
+    post, path = "/api/auth/verify", tag = "auth", operation_id = "verify-magic-link", security(()),
+    request_body = VerificationInput,
+    responses((status = 200, description = "A session", body = SessionView), WriteProblems)
+)]
+async fn verify_magic_link(
+    State(ivy): State<Ivy>,
+    State(tokens): State<Tokens>,
+    CallerAddress(address): CallerAddress,
+    Input(input): Input<VerificationInput>,
+) -> Result<Json<SessionView>, Problem> {
+    let session = sign_in::verify(&ivy, &input.proof()?, &address).await?;
+    Ok(Json(SessionView::of(&ivy, &tokens, session)?))
+}

@@ -1,0 +1,11 @@
+//! Starts `list-calls`; what it does stands in `ivy_calls::list_calls`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ivy_runtime::start::run(async |start| {
+        start.serve(ivy_calls::list_calls::router().into()).await
+    })
+    .await
+}

@@ -1,0 +1,13 @@
+//! Starts `place-call`; what it does stands in `ivy_calls::place_call`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ivy_runtime::start::run(async |start| {
+        let (ivy, retell, queues) = (start.ivy().clone(), start.retell()?, start.queues()?);
+        let place = move |record| ivy_calls::place_call::place_call(ivy.clone(), retell.clone(), queues.clone(), record);
+        ivy_runtime::batch::serve_sqs(place).await
+    })
+    .await
+}

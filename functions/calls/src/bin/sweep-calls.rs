@@ -1,0 +1,13 @@
+//! Starts `sweep-calls`; what it does stands in `ivy_calls::sweep_calls`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ivy_runtime::start::run(async |start| {
+        let (ivy, retell, queues) = (start.ivy().clone(), start.retell()?, start.queues()?);
+        let sweep = move |_| ivy_calls::sweep_calls::sweep_calls(ivy.clone(), retell.clone(), queues.clone());
+        ivy_runtime::jobs::serve(sweep).await
+    })
+    .await
+}

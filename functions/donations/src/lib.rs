@@ -1,0 +1,3 @@
+//! The Impact Wallet and the donations from it.
+
+pub mod get_wallet;

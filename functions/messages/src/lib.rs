@@ -1,0 +1,5 @@
+//! Messages: the list for users, and the functions that carry effects out and send.
+
+pub mod list_messages;
+pub mod publish_outbox;
+pub mod send_message_worker;

@@ -1,0 +1,11 @@
+//! Starts `get-stats`; what it does stands in `ivy_stats::get_stats`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ivy_runtime::start::run(async |start| {
+        start.serve(ivy_stats::get_stats::router().into()).await
+    })
+    .await
+}

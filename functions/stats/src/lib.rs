@@ -1,0 +1,3 @@
+//! Progress: streaks, counts, impact, transformation.
+
+pub mod get_stats;

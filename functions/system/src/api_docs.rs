@@ -1,0 +1,170 @@
+//! `GET /openapi.json` and `GET /docs`: the API's document, and a page to read it by. Both are fixed when the function is built.
+
+use std::{fmt::Write as _, sync::LazyLock};
+
+use axum::{
+    http::header,
+    response::{Html, IntoResponse, Response},
+};
+use ivy_runtime::AppState;
+use serde_json::Value;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// Generated from the handlers by a test, which also holds it against them.
+const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
+
+const STYLE: &str = include_str!("api_docs.css");
+
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(openapi)).routes(routes!(docs))
+}
+
+/// The OpenAPI document
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "system", operation_id = "api-docs-document", security(()),
+    responses((status = 200, description = "The OpenAPI 3.1 document of this API", body = Object))
+)]
+async fn openapi() -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "public, max-age=300")];
+    (headers, DOCUMENT).into_response()
+}
+
+/// The API's documentation
+#[utoipa::path(
+    get, path = "/docs", tag = "system", operation_id = "api-docs", security(()),
+    responses((status = 200, description = "A page for people", body = String, content_type = "text/html"))
+)]
+async fn docs() -> Response {
+    static PAGE: LazyLock<String> = LazyLock::new(|| {
+        let document: Value = serde_json::from_str(DOCUMENT).unwrap_or_default();
+        page(&document)
+    });
+    let headers = [
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+        (header::CACHE_CONTROL, "public, max-age=300"),
+    ];
+    (headers, Html(PAGE.as_str())).into_response()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_default()
+}
+
+/// A schema in a word: its name, or its type.
+fn schema_name(schema: &Value) -> String {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        return format!("<a href=\"#schema-{0}\">{0}</a>", escaped(name));
+    }
+    let one = |value: &Value| match value {
+        Value::String(name) => name.clone(),
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" or "),
+        _ => "object".to_owned(),
+    };
+    for several in ["oneOf", "anyOf", "allOf"] {
+        if let Some(options) = schema[several].as_array() {
+            return options.iter().map(schema_name).collect::<Vec<_>>().join(if several == "allOf" { " and " } else { " or " });
+        }
+    }
+    if schema["type"] == "array" {
+        return format!("list of {}", schema_name(&schema["items"]));
+    }
+    match schema["format"].as_str() {
+        Some(format) => format!("{} ({})", escaped(&one(&schema["type"])), escaped(format)),
+        None => escaped(&one(&schema["type"])),
+    }
+}
+
+fn first_schema(content: &Value) -> Option<&Value> {
+    content.as_object()?.values().next().map(|media| &media["schema"])
+}
+
+fn page(document: &Value) -> String {
+    let mut html = String::new();
+    let info = &document["info"];
+    let _ = write!(
+        html,
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+         <title>{title}</title><style>{STYLE}</style></head><body><main><header><h1>{title}</h1><p>{description}</p>\
+         <p><a href=\"openapi.json\">OpenAPI document</a>, version {version}</p></header>",
+        title = escaped(text(info, "title")),
+        description = escaped(text(info, "description")),
+        version = escaped(text(info, "version")),
+    );
+    for (path, methods) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in methods.as_object().into_iter().flatten() {
+            write_operation(&mut html, path, method, operation);
+        }
+    }
+    html.push_str("<h2>Schemas</h2>");
+    for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
+        write_schema(&mut html, name, schema);
+    }
+    html.push_str("</main></body></html>");
+    html
+}
+
+fn write_operation(html: &mut String, path: &str, method: &str, operation: &Value) {
+    let open = operation["security"].as_array().is_some_and(|schemes| schemes.iter().any(|s| s == &serde_json::json!({})));
+    let _ = write!(
+        html,
+        "<section id=\"{id}\"><h3><span class=\"method {method}\">{upper}</span> <code>{path}</code></h3>\
+         <p>{summary}. <small><code>{id}</code>{access}</small></p>",
+        id = escaped(text(operation, "operationId")),
+        upper = method.to_uppercase(),
+        path = escaped(path),
+        summary = escaped(text(operation, "summary")),
+        access = if open { ", open" } else { ", with a token" },
+    );
+    if let Some(parameters) = operation["parameters"].as_array() {
+        html.push_str("<table><caption>Parameters</caption>");
+        for parameter in parameters {
+            let _ = write!(
+                html,
+                "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td></tr>",
+                escaped(text(parameter, "name")),
+                schema_name(&parameter["schema"]),
+                escaped(text(parameter, "description")),
+            );
+        }
+        html.push_str("</table>");
+    }
+    if let Some(schema) = first_schema(&operation["requestBody"]["content"]) {
+        let _ = write!(html, "<p>Body: {}</p>", schema_name(schema));
+    }
+    html.push_str("<table><caption>Answers</caption>");
+    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+        let _ = write!(
+            html,
+            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>",
+            escaped(status),
+            first_schema(&response["content"]).map(schema_name).unwrap_or_default(),
+            escaped(text(response, "description")),
+        );
+    }
+    html.push_str("</table></section>");
+}
+
+fn write_schema(html: &mut String, name: &str, schema: &Value) {
+    let _ = write!(
+        html,
+        "<section id=\"schema-{0}\"><h3><code>{0}</code></h3><p>{1}</p><table>",
+        escaped(name),
+        escaped(text(schema, "description")),
+    );
+    let parts = schema["allOf"].as_array().map_or_else(|| vec![schema], |parts| parts.iter().collect());
+    for (field, property) in parts.into_iter().filter_map(|part| part["properties"].as_object()).flatten() {
+        let _ = write!(
+            html,
+            "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td></tr>",
+            escaped(field),
+            schema_name(property),
+            escaped(text(property, "description")),
+        );
+    }
+    html.push_str("</table></section>");
+}

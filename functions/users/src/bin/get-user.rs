@@ -1,0 +1,11 @@
+//! Starts `get-user`; what it does stands in `ivy_users::get_user`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ivy_runtime::start::run(async |start| {
+        start.serve(ivy_users::get_user::router().into()).await
+    })
+    .await
+}

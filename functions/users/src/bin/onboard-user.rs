@@ -1,0 +1,11 @@
+//! Starts `onboard-user`; what it does stands in `ivy_users::onboard_user`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ivy_runtime::start::run(async |start| {
+        start.serve(ivy_users::onboard_user::router().into()).await
+    })
+    .await
+}

@@ -1,0 +1,11 @@
+//! Starts `update-user`; what it does stands in `ivy_users::update_user`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ivy_runtime::start::run(async |start| {
+        start.serve(ivy_users::update_user::router().into()).await
+    })
+    .await
+}

@@ -1,0 +1,104 @@
+//! `PATCH /api/users/{id}`: a merge patch. A new zone, window, day or preference plans what remains of today again.
+
+use axum::{Json, extract::State};
+use ivy_domain::{
+    CharityId, Email, Phone, Text, Zone,
+    user::{CommunicationPreference, Track, WeekdaySet, WeeklyGoal, Window},
+    values::Locale,
+};
+use ivy_flows::{
+    Ivy,
+    accounts::{self, UserChanges},
+};
+use ivy_runtime::{AppState, Change, Input, Own, Patch, Problem, WriteProblems, input};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::view::{UserView, WindowInput};
+
+input! {
+    /// Changes; an absent field stays, null empties one that may be empty.
+    #[schema(as = UserPatch)]
+    pub struct UserPatchInput {
+        #[schema(required = false, value_type = Option<String>)]
+        pub email: Patch<Email>,
+        #[schema(required = false, value_type = String, pattern = "^\\+[1-9][0-9]{6,14}$")]
+        pub phone: Change<Phone>,
+        #[schema(required = false, value_type = String, min_length = 1, max_length = 80)]
+        pub first_name: Change<Text<80>>,
+        #[schema(required = false, value_type = Option<String>, min_length = 1, max_length = 80)]
+        pub last_name: Patch<Text<80>>,
+        #[schema(required = false, value_type = Option<String>, min_length = 1, max_length = 80)]
+        pub name_pronunciation: Patch<Text<80>>,
+        #[schema(required = false, value_type = String)]
+        pub timezone: Change<Zone>,
+        #[schema(required = false, value_type = String)]
+        pub locale: Change<Locale>,
+        #[schema(required = false, value_type = String)]
+        pub track: Change<Track>,
+        #[schema(required = false, value_type = u8, minimum = 1, maximum = 14)]
+        pub weekly_goal: Change<WeeklyGoal>,
+        #[schema(required = false, value_type = Option<WindowInput>)]
+        pub morning_window: Patch<Window>,
+        #[schema(required = false, value_type = Option<WindowInput>)]
+        pub evening_window: Patch<Window>,
+        #[schema(required = false, value_type = Vec<String>)]
+        pub preferred_days: Change<WeekdaySet>,
+        #[schema(required = false, value_type = String)]
+        pub communication_preference: Change<CommunicationPreference>,
+        #[schema(required = false, value_type = Option<String>, min_length = 1, max_length = 200)]
+        pub minimum_action: Patch<Text<200>>,
+        #[schema(required = false, value_type = Option<String>, min_length = 1, max_length = 500)]
+        pub gift_frame: Patch<Text<500>>,
+        #[schema(required = false, value_type = Option<String>, min_length = 1, max_length = 500)]
+        pub why_started: Patch<Text<500>>,
+        #[schema(required = false, value_type = Vec<String>, max_items = 10)]
+        pub obstacles: Change<Vec<Text<200>>>,
+        #[schema(required = false, value_type = Option<String>, format = Uuid)]
+        pub charity_id: Patch<CharityId>,
+    }
+}
+
+impl From<UserPatchInput> for UserChanges {
+    fn from(input: UserPatchInput) -> Self {
+        Self {
+            email: input.email.change(),
+            phone: input.phone.0,
+            first_name: input.first_name.0,
+            last_name: input.last_name.change(),
+            name_pronunciation: input.name_pronunciation.change(),
+            timezone: input.timezone.0,
+            locale: input.locale.0,
+            track: input.track.0,
+            weekly_goal: input.weekly_goal.0,
+            morning_window: input.morning_window.change(),
+            evening_window: input.evening_window.change(),
+            preferred_days: input.preferred_days.0,
+            communication_preference: input.communication_preference.0,
+            minimum_action: input.minimum_action.change(),
+            gift_frame: input.gift_frame.change(),
+            why_started: input.why_started.change(),
+            obstacles: input.obstacles.0,
+            charity_id: input.charity_id.change(),
+        }
+    }
+}
+
+pub fn router() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(update_user))
+}
+
+/// Change the own profile
+#[utoipa::path(
+    patch, path = "/api/users/{id}", tag = "users", operation_id = "update-user",
+    params(("id" = String, Path, description = "`me` or the own id")),
+    request_body = UserPatchInput,
+    responses((status = 200, description = "The changed user", body = UserView), WriteProblems)
+)]
+async fn update_user(
+    State(ivy): State<Ivy>,
+    own: Own,
+    Input(input): Input<UserPatchInput>,
+) -> Result<Json<UserView>, Problem> {
+    let user = accounts::update_user(&ivy, own.user_id, input.into()).await?;
+    Ok(Json(UserView::from(&user)))
+}

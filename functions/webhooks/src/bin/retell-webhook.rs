@@ -1,0 +1,12 @@
+//! Starts `retell-webhook`; what it does stands in `ivy_webhooks::retell_webhook`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ivy_runtime::start::run(async |start| {
+        let keys = ivy_webhooks::retell_webhook::RetellKeys(vec![start.secrets().retell_api_key()?]);
+        start.serve(ivy_webhooks::retell_webhook::router(keys).into()).await
+    })
+    .await
+}

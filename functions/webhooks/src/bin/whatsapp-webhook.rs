@@ -1,0 +1,12 @@
+//! Starts `whatsapp-webhook`; what it does stands in `ivy_webhooks::whatsapp_webhook`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ivy_runtime::start::run(async |start| {
+        let secrets = ivy_webhooks::whatsapp_webhook::AppSecrets(vec![start.secrets().whatsapp_app_secret()?]);
+        start.serve(ivy_webhooks::whatsapp_webhook::router(secrets).into()).await
+    })
+    .await
+}

@@ -1,0 +1,58 @@
+//! `GET /webhooks/whatsapp`: Meta asks whether this address is ours.
+
+use axum::{
+    Extension,
+    extract::Query,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use ivy_providers::{Secret, whatsapp};
+use ivy_runtime::{AppState, Problem};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The token that Meta was told when the webhook was set up.
+#[derive(Debug, Clone)]
+pub struct VerifyToken(pub Secret);
+
+/// Meta's question.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct Challenge {
+    #[serde(rename = "hub.mode")]
+    mode: Option<String>,
+    #[serde(rename = "hub.verify_token")]
+    verify_token: Option<String>,
+    #[serde(rename = "hub.challenge")]
+    challenge: Option<String>,
+}
+
+pub fn router(token: VerifyToken) -> OpenApiRouter<AppState> {
+    OpenApiRouter::new().routes(routes!(whatsapp_verify)).layer(Extension(token))
+}
+
+/// Meta's verification of the webhook
+#[utoipa::path(
+    get, path = "/webhooks/whatsapp", tag = "webhooks", operation_id = "whatsapp-verify", security(()),
+    params(Challenge),
+    responses(
+        (status = 200, description = "The challenge", body = String, content_type = "text/plain"),
+        (status = 403, description = "The token is not ours", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+async fn whatsapp_verify(
+    Extension(VerifyToken(expected)): Extension<VerifyToken>,
+    Query(asked): Query<Challenge>,
+) -> Result<Response, Problem> {
+    let answer = whatsapp::verify_challenge(
+        asked.mode.as_deref(),
+        asked.verify_token.as_deref(),
+        asked.challenge.as_deref(),
+        &expected,
+    );
+    match answer {
+        Ok(challenge) => Ok(challenge.to_owned().into_response()),
+        Err(_) => Err(Problem::new("forbidden", StatusCode::FORBIDDEN, "This is not allowed")),
+    }
+}

@@ -1,0 +1,76 @@
+//! Where things lie: the repository, and what we write, all of it under `target/local/`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use crate::failure::Failure;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// # Errors
+    /// When `target/local` cannot be made.
+    pub(crate) fn new() -> Result<Self, Failure> {
+        // infra/local is two levels below the repository's root.
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = package.ancestors().nth(2).unwrap_or(package).to_path_buf();
+        let layout = Self { root };
+        make_directory(&layout.logs())?;
+        Ok(layout)
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(crate) fn template(&self) -> PathBuf {
+        self.root.join("template.yaml")
+    }
+
+    /// A file beside our own sources.
+    pub(crate) fn infra(&self, name: &str) -> PathBuf {
+        self.root.join("infra/local").join(name)
+    }
+
+    pub(crate) fn local(&self) -> PathBuf {
+        self.root.join("target/local")
+    }
+
+    pub(crate) fn logs(&self) -> PathBuf {
+        self.local().join("logs")
+    }
+
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        self.logs().join(format!("{name}.log"))
+    }
+
+    pub(crate) fn environment(&self) -> PathBuf {
+        self.local().join("venv")
+    }
+
+    /// Where the binaries lie that the template names.
+    pub(crate) fn lambda(&self) -> PathBuf {
+        self.root.join("target/lambda")
+    }
+
+    /// An empty directory of that name, for the emulator's files.
+    pub(crate) fn fresh(&self, name: &str) -> Result<PathBuf, Failure> {
+        let directory = self.local().join(name);
+        if directory.exists() {
+            fs::remove_dir_all(&directory)
+                .map_err(|error| Failure::new(format!("{} cannot be emptied: {error}.", directory.display())))?;
+        }
+        make_directory(&directory)?;
+        Ok(directory)
+    }
+}
+
+pub(crate) fn make_directory(directory: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(directory)
+        .map_err(|error| Failure::new(format!("{} cannot be made: {error}.", directory.display())))
+}

@@ -1,0 +1,349 @@
+//! A user: the person whom Ivy calls, and what they agreed to.
+
+use jiff::{
+    Timestamp,
+    civil::{Time, Weekday},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{CharityId, CompanyId, UserId},
+    tier::{SubscriptionStatus, Tier},
+    values::{Email, Invalid, Locale, Phone, Text, Zone},
+};
+
+/// What the user's commitments are about.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Track {
+    #[default]
+    Fitness,
+    Focus,
+    Sleep,
+    Balance,
+}
+
+/// Whether Ivy calls, writes, or does both.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommunicationPreference {
+    #[default]
+    Calls,
+    /// Messages in place of calls.
+    Async,
+    /// The morning as a message, the evening as a call.
+    Mixed,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserStatus {
+    #[default]
+    Active,
+    Paused,
+    Traveling,
+    Sick,
+}
+
+/// Commitments a week: 1 to 14.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct WeeklyGoal(u8);
+
+impl WeeklyGoal {
+    #[must_use]
+    pub const fn get(self) -> u32 {
+        self.0 as u32
+    }
+}
+
+impl Default for WeeklyGoal {
+    fn default() -> Self {
+        Self(3)
+    }
+}
+
+impl TryFrom<i64> for WeeklyGoal {
+    type Error = Invalid;
+    fn try_from(goal: i64) -> Result<Self, Invalid> {
+        match u8::try_from(goal) {
+            Ok(goal @ 1..=14) => Ok(Self(goal)),
+            _ => Err(Invalid::new("must be 1 to 14")),
+        }
+    }
+}
+
+impl From<WeeklyGoal> for i64 {
+    fn from(goal: WeeklyGoal) -> Self {
+        goal.0.into()
+    }
+}
+
+/// A local time span in which the user accepts calls. The end lies after the start, by at least ten minutes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WindowText", into = "WindowText")]
+pub struct Window {
+    start: Time,
+    end: Time,
+}
+
+/// How a window is written: `{"start": "07:00", "end": "09:00"}`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowText {
+    pub start: String,
+    pub end: String,
+}
+
+impl Window {
+    /// The shortest window, in minutes.
+    pub const SHORTEST_MINUTES: i32 = 10;
+
+    /// # Errors
+    /// Says so when the end is not at least ten minutes after the start.
+    pub fn new(start: Time, end: Time) -> Result<Self, Invalid> {
+        if minutes(end) - minutes(start) < Self::SHORTEST_MINUTES {
+            return Err(Invalid::new("must end at least 10 minutes after it starts"));
+        }
+        Ok(Self { start, end })
+    }
+
+    #[must_use]
+    pub const fn start(self) -> Time {
+        self.start
+    }
+
+    #[must_use]
+    pub const fn end(self) -> Time {
+        self.end
+    }
+
+    /// Its length in minutes.
+    #[must_use]
+    pub fn length_minutes(self) -> i32 {
+        minutes(self.end) - minutes(self.start)
+    }
+}
+
+fn minutes(time: Time) -> i32 {
+    i32::from(time.hour()) * 60 + i32::from(time.minute())
+}
+
+fn hours_and_minutes(text: &str) -> Result<Time, Invalid> {
+    // Digits are asked for, since a number's parser would take a sign too.
+    let digits = text.bytes().enumerate().all(|(index, byte)| index == 2 || byte.is_ascii_digit());
+    let valid = text.len() == 5 && text.as_bytes()[2] == b':' && digits;
+    let (hour, minute) = text.split_once(':').unwrap_or_default();
+    match (valid, hour.parse(), minute.parse()) {
+        (true, Ok(hour @ 0..=23), Ok(minute @ 0..=59)) => Ok(Time::constant(hour, minute, 0, 0)),
+        _ => Err(Invalid::new("must have local times as HH:MM, from 00:00 to 23:59")),
+    }
+}
+
+impl TryFrom<WindowText> for Window {
+    type Error = Invalid;
+    fn try_from(text: WindowText) -> Result<Self, Invalid> {
+        Self::new(hours_and_minutes(&text.start)?, hours_and_minutes(&text.end)?)
+    }
+}
+
+impl From<Window> for WindowText {
+    fn from(window: Window) -> Self {
+        let text = |t: Time| format!("{:02}:{:02}", t.hour(), t.minute());
+        Self { start: text(window.start), end: text(window.end) }
+    }
+}
+
+/// A set of weekdays, written as a list of short names: `["mon", "wed"]`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<DayName>", into = "Vec<DayName>")]
+pub struct WeekdaySet(u8);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DayName {
+    Mon,
+    Tue,
+    Wed,
+    Thu,
+    Fri,
+    Sat,
+    Sun,
+}
+
+const WEEK: [(Weekday, DayName); 7] = [
+    (Weekday::Monday, DayName::Mon),
+    (Weekday::Tuesday, DayName::Tue),
+    (Weekday::Wednesday, DayName::Wed),
+    (Weekday::Thursday, DayName::Thu),
+    (Weekday::Friday, DayName::Fri),
+    (Weekday::Saturday, DayName::Sat),
+    (Weekday::Sunday, DayName::Sun),
+];
+
+fn bit(day: Weekday) -> u8 {
+    1 << day.to_monday_zero_offset()
+}
+
+impl WeekdaySet {
+    /// The days named, Monday first.
+    pub fn days(self) -> impl Iterator<Item = Weekday> {
+        WEEK.into_iter().map(|(day, _)| day).filter(move |day| self.0 & bit(*day) != 0)
+    }
+
+    /// Preferred days: an empty set means every day.
+    #[must_use]
+    pub fn prefers(self, day: Weekday) -> bool {
+        self.0 == 0 || self.0 & bit(day) != 0
+    }
+
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl FromIterator<Weekday> for WeekdaySet {
+    fn from_iter<I: IntoIterator<Item = Weekday>>(days: I) -> Self {
+        Self(days.into_iter().fold(0, |set, day| set | bit(day)))
+    }
+}
+
+impl TryFrom<Vec<DayName>> for WeekdaySet {
+    type Error = Invalid;
+    fn try_from(names: Vec<DayName>) -> Result<Self, Invalid> {
+        let set: Self =
+            names.iter().filter_map(|name| WEEK.iter().find(|(_, n)| n == name)).map(|(day, _)| *day).collect();
+        if set.0.count_ones() as usize == names.len() { Ok(set) } else { Err(Invalid::new("must name each day once")) }
+    }
+}
+
+impl From<WeekdaySet> for Vec<DayName> {
+    fn from(set: WeekdaySet) -> Self {
+        WEEK.into_iter().filter(|(day, _)| set.0 & bit(*day) != 0).map(|(_, name)| name).collect()
+    }
+}
+
+/// Where a consent was given or withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentSource {
+    Onboarding,
+    Api,
+    Whatsapp,
+    Sms,
+    Call,
+}
+
+/// One purpose's consent: the last word on it, when, where, and under which wording.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    pub granted: bool,
+    pub at: Timestamp,
+    pub source: ConsentSource,
+    pub wording_version: String,
+}
+
+/// Consents by purpose; absent means never asked, which counts as not granted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consents {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calls: Option<Consent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages: Option<Consent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_processing: Option<Consent>,
+}
+
+/// Whether a purpose's consent stands.
+#[must_use]
+pub fn granted(consent: Option<&Consent>) -> bool {
+    consent.is_some_and(|c| c.granted)
+}
+
+/// The user, as stored (the phone encrypted by the store).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct User {
+    pub id: UserId,
+    pub email: Option<Email>,
+    pub phone: Phone,
+    pub first_name: Text<80>,
+    pub last_name: Option<Text<80>>,
+    /// How Ivy should say the name.
+    pub name_pronunciation: Option<Text<80>>,
+    pub timezone: Zone,
+    pub locale: Locale,
+    pub subscription_type: Tier,
+    pub subscription_status: SubscriptionStatus,
+    pub stripe_customer_id: Option<String>,
+    pub stripe_subscription_id: Option<String>,
+    pub company_id: Option<CompanyId>,
+    pub track: Track,
+    pub weekly_goal: WeeklyGoal,
+    pub morning_window: Option<Window>,
+    pub evening_window: Option<Window>,
+    pub preferred_days: WeekdaySet,
+    pub communication_preference: CommunicationPreference,
+    /// The smallest version of the activity that still counts, in the user's words.
+    pub minimum_action: Option<Text<200>>,
+    pub gift_frame: Option<Text<500>>,
+    pub why_started: Option<Text<500>>,
+    pub obstacles: Vec<Text<200>>,
+    pub charity_id: Option<CharityId>,
+    pub status: UserStatus,
+    pub consents: Consents,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub onboarded_at: Option<Timestamp>,
+    /// Counts the writes; a write says which version it saw.
+    pub version: u64,
+}
+
+impl User {
+    /// The most obstacles a user may name.
+    pub const MOST_OBSTACLES: usize = 10;
+
+    /// Whether Ivy may call this user at all: onboarded, active, paid for, and with consent.
+    #[must_use]
+    pub fn may_be_called(&self) -> bool {
+        self.may_be_contacted() && granted(self.consents.calls.as_ref())
+    }
+
+    /// Whether Ivy may write to this user of its own accord.
+    #[must_use]
+    pub fn may_be_messaged(&self) -> bool {
+        granted(self.consents.messages.as_ref()) && granted(self.consents.data_processing.as_ref())
+    }
+
+    fn may_be_contacted(&self) -> bool {
+        self.onboarded_at.is_some()
+            && self.status == UserStatus::Active
+            && self.subscription_status != SubscriptionStatus::Cancelled
+            && granted(self.consents.data_processing.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_two_local_times_at_least_ten_minutes_apart() {
+        let window = |start: &str, end: &str| Window::try_from(WindowText { start: start.into(), end: end.into() });
+        assert_eq!(window("07:00", "09:00").unwrap().length_minutes(), 120);
+        for (start, end) in
+            [("09:00", "07:00"), ("07:00", "07:09"), ("7:00", "09:00"), ("07:00", "24:00"), ("+7:00", "09:00")]
+        {
+            assert!(window(start, end).is_err(), "{start} to {end}");
+        }
+    }
+
+    #[test]
+    fn no_preferred_day_means_every_day() {
+        assert!(WeekdaySet::default().prefers(Weekday::Sunday));
+        let weekend: WeekdaySet = [Weekday::Saturday, Weekday::Sunday].into_iter().collect();
+        assert!(!weekend.prefers(Weekday::Monday));
+        assert_eq!(serde_json::to_string(&weekend).unwrap(), r#"["sat","sun"]"#);
+        assert!(serde_json::from_str::<WeekdaySet>(r#"["sat","sat"]"#).is_err());
+    }
+}

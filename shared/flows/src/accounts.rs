@@ -1,0 +1,351 @@
+//! Users: signing up, onboarding, changing what Ivy knows.
+
+use ivy_domain::{
+    CharityId, Email, Phone, SubscriptionStatus, Text, Tier, User, UserId, Zone, days,
+    user::{CommunicationPreference, Consent, ConsentSource, Consents, Track, UserStatus, WeekdaySet, WeeklyGoal, Window},
+    values::{Contact, Locale},
+};
+use ivy_store::{Me, Profile, Transaction};
+use jiff::Timestamp;
+
+use crate::{
+    Error, FieldError, Ivy,
+    idempotency::Once,
+    outbox::{self, Effect},
+    retrying::{contended, until_settled},
+    sign_in,
+};
+
+/// What a person gives to sign up.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    pub phone: Phone,
+    pub first_name: Text<80>,
+    pub last_name: Option<Text<80>>,
+    pub name_pronunciation: Option<Text<80>>,
+    pub email: Option<Email>,
+    pub timezone: Zone,
+    pub locale: Locale,
+    pub subscription_type: Tier,
+}
+
+impl NewUser {
+    fn user(self, now: Timestamp) -> User {
+        User {
+            id: UserId::generate(now),
+            email: self.email,
+            phone: self.phone,
+            first_name: self.first_name,
+            last_name: self.last_name,
+            name_pronunciation: self.name_pronunciation,
+            timezone: self.timezone,
+            locale: self.locale,
+            subscription_type: self.subscription_type,
+            subscription_status: SubscriptionStatus::Trialing,
+            stripe_customer_id: None,
+            stripe_subscription_id: None,
+            company_id: None,
+            track: Track::default(),
+            weekly_goal: WeeklyGoal::default(),
+            morning_window: None,
+            evening_window: None,
+            preferred_days: WeekdaySet::default(),
+            communication_preference: CommunicationPreference::default(),
+            minimum_action: None,
+            gift_frame: None,
+            why_started: None,
+            obstacles: Vec::new(),
+            charity_id: None,
+            status: UserStatus::default(),
+            consents: Consents::default(),
+            created_at: now,
+            updated_at: now,
+            onboarded_at: None,
+            version: 0,
+        }
+    }
+}
+
+/// Signs a person up, and sends them their first sign-in link, in one transaction.
+///
+/// # Errors
+/// A conflict `phone-taken` or `email-taken`; [`Error::Invalid`] for a plan that is not to be had by signing up.
+pub async fn create_user(ivy: &Ivy, new: NewUser, address: &str, once: Option<&Once<User>>) -> Result<User, Error> {
+    if new.subscription_type == Tier::B2bSponsor {
+        return Err(Error::invalid("subscription_type", "is given by a company's invitation; choose a b2c one"));
+    }
+    let now = ivy.now();
+    sign_in::limit(ivy, "sign_up_address", address).await?;
+    let user = new.user(now);
+    let profile = Profile { cipher: ivy.store.keyring().new_user_cipher(user.id), user };
+    let contact = profile.user.email.clone().map_or_else(|| Contact::Phone(profile.user.phone.clone()), Contact::Email);
+    let mut transaction = ivy.store.transaction();
+    transaction.user(&profile).own_phone(&profile).own_email(&profile);
+    sign_in::add_request(ivy, &mut transaction, &contact, Some(&profile), now)?;
+    if let Some(once) = once {
+        once.keep(&mut transaction, &ivy.store, &profile.user, now);
+    }
+    match transaction.commit().await {
+        Ok(()) => Ok(User { version: 1, ..profile.user }),
+        Err(error) if error.failed("idempotency") => Err(Error::AnsweredMeanwhile),
+        Err(error) if error.failed("phone") => Err(taken("phone")),
+        Err(error) if error.failed("email") => Err(taken("email")),
+        Err(error) => Err(contended(error)),
+    }
+}
+
+fn taken(field: &str) -> Error {
+    let slug = if field == "phone" { "phone-taken" } else { "email-taken" };
+    Error::Conflict { slug, detail: format!("Another account uses this {field}. Sign in instead.") }
+}
+
+/// The answers of onboarding.
+#[derive(Debug, Clone)]
+pub struct Onboarding {
+    pub track: Track,
+    pub weekly_goal: WeeklyGoal,
+    pub morning_window: Option<Window>,
+    pub evening_window: Option<Window>,
+    pub preferred_days: WeekdaySet,
+    pub communication_preference: CommunicationPreference,
+    pub minimum_action: Option<Text<200>>,
+    pub gift_frame: Option<Text<500>>,
+    pub why_started: Option<Text<500>>,
+    pub obstacles: Vec<Text<200>>,
+    pub charity_id: Option<CharityId>,
+    pub consents: ConsentChoices,
+}
+
+/// Which purposes a person agrees to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConsentChoices {
+    pub calls: bool,
+    pub messages: bool,
+    pub data_processing: bool,
+}
+
+impl ConsentChoices {
+    fn at(self, now: Timestamp, wording_version: &str) -> Consents {
+        let consent = |granted| {
+            let wording_version = wording_version.to_owned();
+            Some(Consent { granted, at: now, source: ConsentSource::Onboarding, wording_version })
+        };
+        Consents {
+            calls: consent(self.calls),
+            messages: consent(self.messages),
+            data_processing: consent(self.data_processing),
+        }
+    }
+}
+
+/// Takes a user's onboarding answers and consents; what remains of today is planned at once.
+///
+/// # Errors
+/// A conflict `already-onboarded`; [`Error::Invalid`] for wrong answers.
+pub async fn onboard_user(
+    ivy: &Ivy,
+    user: UserId,
+    answers: Onboarding,
+    once: Option<&Once<User>>,
+) -> Result<User, Error> {
+    let mut wrong = Vec::new();
+    if answers.obstacles.len() > User::MOST_OBSTACLES {
+        wrong.push(FieldError::new("obstacles", format!("must have at most {} entries", User::MOST_OBSTACLES)));
+    }
+    if !answers.consents.data_processing {
+        wrong.push(FieldError::new("consents.data_processing", "must be granted: without it Ivy cannot work"));
+    }
+    if let Some(id) = answers.charity_id {
+        check_charity(ivy, id, &mut wrong).await?;
+    }
+    if !wrong.is_empty() {
+        return Err(Error::Invalid(wrong));
+    }
+    let answers = &answers;
+    until_settled(|| async move {
+        let now = ivy.now();
+        let me = ivy.me(user).await?;
+        if me.user().onboarded_at.is_some() {
+            let detail = "This user is onboarded. Change the answers with PATCH /api/users/{id}.".to_owned();
+            return Err(Error::Conflict { slug: "already-onboarded", detail });
+        }
+        let mut changed = me.user().clone();
+        let given = answers.clone();
+        changed.track = given.track;
+        changed.weekly_goal = given.weekly_goal;
+        changed.morning_window = given.morning_window;
+        changed.evening_window = given.evening_window;
+        changed.preferred_days = given.preferred_days;
+        changed.communication_preference = given.communication_preference;
+        changed.minimum_action = given.minimum_action;
+        changed.gift_frame = given.gift_frame;
+        changed.why_started = given.why_started;
+        changed.obstacles = given.obstacles;
+        changed.charity_id = given.charity_id;
+        changed.consents = given.consents.at(now, &ivy.settings.consent_wording_version);
+        changed.onboarded_at = Some(now);
+        save(ivy, &me, changed, once, now).await
+    })
+    .await
+}
+
+async fn check_charity(ivy: &Ivy, id: CharityId, wrong: &mut Vec<FieldError>) -> Result<(), Error> {
+    match ivy.charity(id).await {
+        Ok(_) => Ok(()),
+        Err(Error::NotFound(_)) => {
+            wrong.push(FieldError::new("charity_id", "must be the id of a charity we know"));
+            Ok(())
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// Changes of a user; `None` leaves a field as it is, the inner `None` empties it.
+#[derive(Debug, Clone, Default)]
+pub struct UserChanges {
+    pub email: Option<Option<Email>>,
+    pub phone: Option<Phone>,
+    pub first_name: Option<Text<80>>,
+    pub last_name: Option<Option<Text<80>>>,
+    pub name_pronunciation: Option<Option<Text<80>>>,
+    pub timezone: Option<Zone>,
+    pub locale: Option<Locale>,
+    pub track: Option<Track>,
+    pub weekly_goal: Option<WeeklyGoal>,
+    pub morning_window: Option<Option<Window>>,
+    pub evening_window: Option<Option<Window>>,
+    pub preferred_days: Option<WeekdaySet>,
+    pub communication_preference: Option<CommunicationPreference>,
+    pub minimum_action: Option<Option<Text<200>>>,
+    pub gift_frame: Option<Option<Text<500>>>,
+    pub why_started: Option<Option<Text<500>>>,
+    pub obstacles: Option<Vec<Text<200>>>,
+    pub charity_id: Option<Option<CharityId>>,
+}
+
+fn put<T>(field: &mut T, change: Option<T>) {
+    if let Some(value) = change {
+        *field = value;
+    }
+}
+
+impl UserChanges {
+    fn apply(self, user: &mut User) {
+        put(&mut user.email, self.email);
+        put(&mut user.phone, self.phone);
+        put(&mut user.first_name, self.first_name);
+        put(&mut user.last_name, self.last_name);
+        put(&mut user.name_pronunciation, self.name_pronunciation);
+        put(&mut user.timezone, self.timezone);
+        put(&mut user.locale, self.locale);
+        put(&mut user.track, self.track);
+        put(&mut user.weekly_goal, self.weekly_goal);
+        put(&mut user.morning_window, self.morning_window);
+        put(&mut user.evening_window, self.evening_window);
+        put(&mut user.preferred_days, self.preferred_days);
+        put(&mut user.communication_preference, self.communication_preference);
+        put(&mut user.minimum_action, self.minimum_action);
+        put(&mut user.gift_frame, self.gift_frame);
+        put(&mut user.why_started, self.why_started);
+        put(&mut user.obstacles, self.obstacles);
+        put(&mut user.charity_id, self.charity_id);
+    }
+}
+
+/// Changes a user. A new zone, window, day or preference plans what remains of today again.
+///
+/// # Errors
+/// Conflicts `phone-taken`, `email-taken`; [`Error::Invalid`] for wrong values.
+pub async fn update_user(ivy: &Ivy, user: UserId, changes: UserChanges) -> Result<User, Error> {
+    let mut wrong = Vec::new();
+    if changes.obstacles.as_ref().is_some_and(|o| o.len() > User::MOST_OBSTACLES) {
+        wrong.push(FieldError::new("obstacles", format!("must have at most {} entries", User::MOST_OBSTACLES)));
+    }
+    if let Some(Some(id)) = changes.charity_id {
+        check_charity(ivy, id, &mut wrong).await?;
+    }
+    if !wrong.is_empty() {
+        return Err(Error::Invalid(wrong));
+    }
+    let changes = &changes;
+    until_settled(|| async move {
+        let me = ivy.me(user).await?;
+        let mut changed = me.user().clone();
+        changes.clone().apply(&mut changed);
+        if changed == *me.user() {
+            return Ok(changed);
+        }
+        save(ivy, &me, changed, None, ivy.now()).await
+    })
+    .await
+}
+
+/// What a day's plan follows from.
+fn plans_differently(before: &User, after: &User) -> bool {
+    before.may_be_called() != after.may_be_called()
+        || before.timezone != after.timezone
+        || before.morning_window != after.morning_window
+        || before.evening_window != after.evening_window
+        || before.preferred_days != after.preferred_days
+        || before.communication_preference != after.communication_preference
+        || before.subscription_type != after.subscription_type
+}
+
+/// Writes a changed user with everything that follows from the change.
+pub(crate) async fn save(
+    ivy: &Ivy,
+    me: &Me,
+    changed: User,
+    once: Option<&Once<User>>,
+    now: Timestamp,
+) -> Result<User, Error> {
+    let before = me.user();
+    let profile = Profile { user: User { updated_at: now, ..changed }, cipher: me.profile.cipher.clone() };
+    let mut transaction = ivy.store.transaction();
+    add_changed_user(ivy, &mut transaction, me, &profile, now)?;
+    if let Some(once) = once {
+        once.keep(&mut transaction, &ivy.store, &profile.user, now);
+    }
+    let saved = transaction.commit().await;
+    match saved {
+        Ok(()) => Ok(User { version: before.version + 1, ..profile.user }),
+        Err(error) if error.failed("phone") => Err(taken("phone")),
+        Err(error) if error.failed("email") => Err(taken("email")),
+        Err(error) => Err(contended(error)),
+    }
+}
+
+/// Adds a changed profile to a transaction: the profile itself, the ownership of phone and e-mail, the preferred days of the
+/// streak, and the new plan of the day.
+pub(crate) fn add_changed_user(
+    ivy: &Ivy,
+    transaction: &mut Transaction<'_>,
+    me: &Me,
+    profile: &Profile,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (before, after) = (me.user(), &profile.user);
+    transaction.user(profile);
+    if after.phone != before.phone {
+        transaction.own_phone(profile).release_phone(&ivy.store.keyring().phone_hash(&before.phone));
+    }
+    if after.email != before.email {
+        transaction.own_email(profile);
+        if let Some(email) = &before.email {
+            transaction.release_email(&ivy.store.keyring().email_hash(email));
+        }
+    }
+    let onboarding = before.onboarded_at.is_none() && after.onboarded_at.is_some();
+    let today = days::local_date(now, &after.timezone);
+    if after.preferred_days != before.preferred_days || onboarding {
+        let mut progress = me.progress();
+        progress.streak.set_preferred_days(after.preferred_days, today);
+        transaction.progress(after.id, &progress);
+    }
+    if onboarding || plans_differently(before, after) {
+        let mut dates = vec![today, days::local_date(now, &before.timezone)];
+        dates.dedup();
+        outbox::add(transaction, &Effect::PlanUser { user_id: after.id, dates, from: now }, now)?;
+    }
+    Ok(())
+}

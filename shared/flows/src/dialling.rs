@@ -1,0 +1,433 @@
+//! Dialling: a due call is checked, claimed, and placed; and the sweep that ends what nobody ends.
+//!
+//! ```text
+//! place-call                         table                        provider
+//!   read call and user ──────────────▶
+//!   claim + slot (one transaction) ──▶ initiating, attempt id
+//!   create call, key = attempt id ───────────────────────────────▶ rings
+//!   accepted (provider's id) ────────▶ lease renewed
+//! ```
+//! - Two workers: the claim is conditional on the call's version; the second stops.
+//! - A crash or a lost answer after the create call: the attempt is *unknown*. It is settled by asking the provider for a call
+//!   with our attempt id, and only if there is none, by the same request with the same idempotency key. Nothing else may dial.
+//! - A crash before it: the lease ends, the sweep finds no call at the provider, and the ladder goes on.
+
+use std::time::Duration;
+
+use ivy_domain::{
+    call::{self, CallEvent, CallPolicy, CallState, CallType, Start},
+    variables::{CallContext, PlannedToday, variables},
+};
+use ivy_providers::{
+    ProviderError,
+    retell::{CallMetadata, CreatePhoneCall, CreatedCall, Retell, RetellCall, RetellEvent},
+};
+use ivy_store::{Me, Slot, StoreError, StoredCall, Transcript, keys};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use crate::{
+    Error, Ivy,
+    calls,
+    outbox::{DueCall, json},
+    ports::{Queue, Queues},
+    retrying::{contended, until_settled},
+    voice_events,
+};
+
+/// A queue holds a message back for at most this long.
+const LONGEST_DELAY_SECONDS: u64 = 900;
+/// A call without a free slot asks again after this long.
+const NO_SLOT_DELAY: Duration = Duration::from_secs(20);
+/// The provider is busy or down: the next try, unless it says when.
+const NOT_PLACED_SECONDS: i64 = 45;
+/// Our account at the provider is at fault: a person has to act first.
+const ACCOUNT_SECONDS: i64 = 300;
+/// A waiting call that is overdue by this much was not woken: the sweep wakes it.
+const OVERDUE: SignedDuration = SignedDuration::from_mins(2);
+/// Calls that one sweep looks at in each shard.
+const SWEPT: u32 = 100;
+
+/// What came of a due call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placed {
+    /// The provider has it.
+    Dialled,
+    /// It waits: too early, no slot, or the provider took nothing.
+    Waits,
+    /// It ended without being dialled.
+    Ended,
+    /// The attempt's fate is not known yet; the sweep settles it.
+    Unknown,
+    /// Nothing to do: gone, claimed by another, or planned differently meanwhile.
+    Stale,
+}
+
+/// Takes a due call.
+///
+/// # Errors
+/// When the table or a queue fails; the job is delivered again.
+pub async fn place_call(ivy: &Ivy, retell: &Retell, queues: &dyn Queues, due: &DueCall) -> Result<Placed, Error> {
+    let claimed = until_settled(|| claim(ivy, queues, due)).await?;
+    let (me, stored) = match claimed {
+        Claim::Claimed(claimed) => *claimed,
+        Claim::Not(placed) => return Ok(placed),
+    };
+    let answer = dial(ivy, retell, &me, &stored).await;
+    settle(ivy, &me, &stored, answer).await
+}
+
+enum Claim {
+    Claimed(Box<(Me, StoredCall)>),
+    Not(Placed),
+}
+
+/// Checks a due call again and claims it with a slot, in one transaction.
+async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, Error> {
+    let now = ivy.now();
+    let (me, stored, _) = ivy.store.me_and_call(due.user_id, due.call_id, None).await?;
+    let (Some(me), Some(stored)) = (me, stored) else {
+        tracing::info!(event = "call_gone", call_id = %due.call_id, user_id = %due.user_id);
+        return Ok(Claim::Not(Placed::Stale));
+    };
+    let waits = matches!(stored.call.state, CallState::Scheduled | CallState::Retry);
+    if !waits || stored.call.due_at != due.due_at {
+        return Ok(Claim::Not(Placed::Stale));
+    }
+    match call::may_start(&stored.call, now) {
+        Start::Now => {}
+        Start::TooEarly => {
+            let seconds = stored.call.due_at.max(stored.call.window.opens_at).duration_since(now).as_secs().unsigned_abs();
+            let delay = Duration::from_secs((seconds + 1).min(LONGEST_DELAY_SECONDS));
+            queues.send(Queue::DueCalls, json(due)?, delay).await?;
+            return Ok(Claim::Not(Placed::Waits));
+        }
+        Start::WindowClosed => return end(ivy, &me, &stored, &CallEvent::WindowClosed, now).await,
+    }
+    if !me.user().may_be_called() {
+        let event = CallEvent::Cancelled { by: "not_callable".to_owned() };
+        return end(ivy, &me, &stored, &event, now).await;
+    }
+    let attempt_id = Uuid::new_v4().to_string();
+    let Some(slot) = free_slot(ivy, stored.call.call_type, &attempt_id, now).await? else {
+        tracing::warn!(event = "no_free_slot", call_id = %due.call_id);
+        queues.send(Queue::DueCalls, json(due)?, NO_SLOT_DELAY).await?;
+        return Ok(Claim::Not(Placed::Waits));
+    };
+    let mut transaction = ivy.store.transaction();
+    let claimed = match calls::apply(&mut transaction, &me, &stored, &CallEvent::Claimed { attempt_id }, now)? {
+        Ok(claimed) => StoredCall { slot: Some(slot.number), analyzed: false, ..claimed },
+        Err(error) => return Err(Error::Impossible(error.to_string())),
+    };
+    transaction.take_slot(&slot, now).call(&claimed);
+    match transaction.commit().await {
+        Ok(()) => {}
+        // Another worker has the call; or only the slot was taken meanwhile, and another may be free.
+        Err(error) if error.failed("call") => return Ok(Claim::Not(Placed::Stale)),
+        Err(error) => return Err(contended(error)),
+    }
+    let lag_seconds = now.duration_since(stored.call.due_at).as_secs();
+    tracing::info!(
+        event = "call_initiated",
+        call_id = %claimed.call.id,
+        user_id = %claimed.call.user_id,
+        call_type = claimed.call.call_type.name(),
+        attempt = claimed.call.attempts,
+        lag_seconds,
+    );
+    let mut claimed = claimed;
+    claimed.call.version += 1;
+    Ok(Claim::Claimed(Box::new((me, claimed))))
+}
+
+async fn end(ivy: &Ivy, me: &Me, stored: &StoredCall, event: &CallEvent, now: Timestamp) -> Result<Claim, Error> {
+    let mut transaction = ivy.store.transaction();
+    let Ok(ended) = calls::apply(&mut transaction, me, stored, event, now)? else {
+        return Ok(Claim::Not(Placed::Stale));
+    };
+    transaction.call(&ended);
+    transaction.commit().await.map_err(contended)?;
+    Ok(Claim::Not(Placed::Ended))
+}
+
+/// A slot that is free; rescues and inbound calls may use the reserved ones as well. The search begins at a place that
+/// differs by attempt, so that workers at once do not fight for the same slot.
+async fn free_slot(ivy: &Ivy, call_type: CallType, attempt_id: &str, now: Timestamp) -> Result<Option<Slot>, Error> {
+    let settings = &ivy.settings;
+    let usable = match call_type {
+        CallType::Rescue => settings.call_slots,
+        CallType::MorningPlanning
+        | CallType::EveningReview
+        | CallType::WeeklyPlanning
+        | CallType::MonthlyCheck
+        | CallType::QuarterlyReview
+        | CallType::FollowUp
+        | CallType::Onboarding => settings.call_slots.saturating_sub(settings.reserved_call_slots),
+    };
+    if usable == 0 {
+        return Ok(None);
+    }
+    let held: Vec<u32> = ivy
+        .store
+        .slots()
+        .await?
+        .into_iter()
+        .filter(|slot| slot.lease_until >= now)
+        .map(|slot| slot.number)
+        .collect();
+    let first = u32::try_from(ivy_domain::ids::stable_hash(&[attempt_id]) % u64::from(usable)).unwrap_or_default();
+    let number = (0..usable).map(|step| (first + step) % usable).find(|number| !held.contains(number));
+    let policy = CallPolicy::default();
+    let longest = SignedDuration::from_secs(i64::from(policy.lease_seconds) + i64::from(policy.longest_call_seconds));
+    Ok(number.map(|number| Slot { number, attempt_id: attempt_id.to_owned(), lease_until: now + longest }))
+}
+
+/// Asks the provider to ring. When the answer is lost, settles what became of it before anything else may dial.
+async fn dial(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) -> Result<CreatedCall, ProviderError> {
+    let charity = ivy.charity_of(me.user()).await.map(|charity| charity.name).unwrap_or_default();
+    let request = request(ivy, me, stored, &charity);
+    match retell.create_phone_call(&request).await {
+        Err(ProviderError::Unknown) => {
+            tracing::warn!(event = "call_answer_lost", call_id = %stored.call.id);
+            match retell.find_by_attempt(&request.idempotency_key).await {
+                Ok(Some(found)) => Ok(CreatedCall { call_id: found.call_id }),
+                // The provider may not list it yet: the same key rings at most once within the hour.
+                Ok(None) => retell.create_phone_call(&request).await,
+                Err(_) => Err(ProviderError::Unknown),
+            }
+        }
+        answer => answer,
+    }
+}
+
+/// What the agent is told, and which of our numbers calls.
+fn request(ivy: &Ivy, me: &Me, stored: &StoredCall, charity: &str) -> CreatePhoneCall {
+    let user = me.user();
+    let settings = &ivy.settings;
+    let phone = user.phone.as_str();
+    let from = settings.from_numbers.iter().find(|(prefix, _)| phone.starts_with(prefix.as_str()));
+    let sponsored = matches!(user.subscription_type, ivy_domain::Tier::B2bSponsor);
+    let attempt_id = stored.call.attempt.as_ref().map(|attempt| attempt.id.clone()).unwrap_or_default();
+    CreatePhoneCall {
+        from_number: from.map(|(_, number)| number.clone()).unwrap_or_default(),
+        to_number: phone.to_owned(),
+        override_agent_id: if sponsored { settings.agent_sponsor.clone() } else { settings.agent_premium.clone() },
+        metadata: CallMetadata {
+            call_id: stored.call.id.to_string(),
+            user_id: user.id.to_string(),
+            call_type: stored.call.call_type.name().to_owned(),
+            attempt_id: attempt_id.clone(),
+        },
+        retell_llm_dynamic_variables: context(me, stored, charity, ivy.now()),
+        idempotency_key: attempt_id,
+    }
+}
+
+fn context(me: &Me, stored: &StoredCall, charity: &str, now: Timestamp) -> std::collections::BTreeMap<String, String> {
+    let progress = me.progress();
+    let today = me.date_at(now);
+    let plans: Vec<PlannedToday> = progress
+        .agenda
+        .plans()
+        .iter()
+        .filter(|plan| plan.date == today)
+        .map(|plan| PlannedToday { activity: plan.planned_activity.clone(), time: plan.planned_time })
+        .collect();
+    variables(&CallContext {
+        user: me.user(),
+        company_name: None,
+        charity_name: charity,
+        standing: progress.streak.standing(today),
+        counters: &me.counters,
+        wallet: &me.wallet(now),
+        plans: &plans,
+        call_type: stored.call.call_type,
+        is_first_call: !me.contact.onboarding_call_done && me.contact.answered_call_at.is_none(),
+        last_interaction_at: me.last_interaction_at(),
+        calendar_conflicts: None,
+        now,
+    })
+}
+
+/// Writes down what the provider said.
+async fn settle(
+    ivy: &Ivy,
+    me: &Me,
+    claimed: &StoredCall,
+    answer: Result<CreatedCall, ProviderError>,
+) -> Result<Placed, Error> {
+    let later = |seconds: i64| {
+        let jitter = i64::try_from(Uuid::new_v4().as_u64_pair().0 % 15).unwrap_or_default();
+        ivy.now() + SignedDuration::from_secs(seconds + jitter)
+    };
+    let (event, placed) = match answer {
+        Ok(created) => (CallEvent::Accepted { provider_call_id: created.call_id }, Placed::Dialled),
+        Err(ProviderError::Rejected { status, class, .. }) => {
+            tracing::warn!(event = "call_refused", call_id = %claimed.call.id, status, class = ?class);
+            (CallEvent::Refused { cause: format!("{class:?}").to_lowercase() }, Placed::Ended)
+        }
+        Err(ProviderError::RateLimited { retry_after }) => {
+            let seconds = retry_after.and_then(|d| i64::try_from(d.as_secs()).ok()).unwrap_or(NOT_PLACED_SECONDS);
+            (CallEvent::NotPlaced { cause: "provider_busy".to_owned(), retry_at: later(seconds) }, Placed::Waits)
+        }
+        Err(ProviderError::Unavailable { status }) => {
+            tracing::error!(event = "voice_provider_unavailable", call_id = %claimed.call.id, status = status.unwrap_or_default());
+            let cause = "provider_unavailable".to_owned();
+            (CallEvent::NotPlaced { cause, retry_at: later(NOT_PLACED_SECONDS) }, Placed::Waits)
+        }
+        Err(ProviderError::Misconfigured { status, .. }) => {
+            tracing::error!(event = "voice_provider_misconfigured", call_id = %claimed.call.id, status = status.unwrap_or_default());
+            let cause = "our_account".to_owned();
+            (CallEvent::NotPlaced { cause, retry_at: later(ACCOUNT_SECONDS) }, Placed::Waits)
+        }
+        Err(ProviderError::Unknown) => {
+            tracing::error!(event = "call_attempt_unknown", call_id = %claimed.call.id);
+            return Ok(Placed::Unknown);
+        }
+    };
+    let charity = ivy.charity_of(me.user()).await.map(|charity| charity.name).unwrap_or_default();
+    let snapshot = json(&context(me, claimed, &charity, ivy.now()))?;
+    let (event, snapshot) = (&event, &snapshot);
+    let settled = until_settled(|| async move {
+        let now = ivy.now();
+        let Some(stored) = ivy.store.call(claimed.call.user_id, claimed.call.id).await? else { return Ok(None) };
+        let attempt = claimed.call.attempt.as_ref().map(|attempt| attempt.id.as_str());
+        if !stored.call.is_current_attempt(attempt, None) {
+            return Ok(None);
+        }
+        let mut transaction = ivy.store.transaction();
+        // A webhook of this very call may have been quicker; then there is nothing left to write.
+        let Ok(next) = calls::apply(&mut transaction, me, &stored, event, now)? else { return Ok(None) };
+        transaction.call(&next);
+        if matches!(event, CallEvent::Accepted { .. }) {
+            let words = Transcript { context: Some(snapshot.clone()), ..Transcript::default() };
+            transaction.transcript(&next, &words, &me.profile.cipher, now);
+        }
+        transaction.commit().await.map_err(contended)?;
+        Ok(Some(next))
+    })
+    .await?;
+    if let Some(next) = settled
+        && placed != Placed::Dialled
+    {
+        calls::release_slot(ivy, &StoredCall { call: claimed.call.clone(), ..next }).await;
+    }
+    Ok(placed)
+}
+
+/// What a sweep found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub woken: usize,
+    pub ended: usize,
+    pub settled: usize,
+    /// How far behind the most overdue waiting call is, in seconds.
+    pub lag_seconds: i64,
+}
+
+/// Looks after every call that should have gone on by now: wakes those that no timer woke, closes windows, and settles
+/// attempts whose lease is over with the provider.
+///
+/// # Errors
+/// When the table or the queue fails; the next sweep goes on.
+pub async fn sweep_calls(ivy: &Ivy, retell: &Retell, queues: &dyn Queues) -> Result<Swept, Error> {
+    let mut swept = Swept::default();
+    for shard in 0..keys::SHARDS {
+        for (user, id) in ivy.store.due_calls(shard, ivy.now(), SWEPT).await? {
+            let (Some(me), Some(stored), _) = ivy.store.me_and_call(user, id, None).await? else { continue };
+            // One call that cannot be swept must not keep the others from it.
+            if let Err(error) = sweep_call(ivy, retell, queues, &me, &stored, &mut swept).await {
+                tracing::error!(event = "call_not_swept", call_id = %id, user_id = %user, error = error.name());
+            }
+        }
+    }
+    tracing::info!(event = "calls_swept", woken = swept.woken, ended = swept.ended, settled = swept.settled, lag_seconds = swept.lag_seconds);
+    Ok(swept)
+}
+
+async fn sweep_call(
+    ivy: &Ivy,
+    retell: &Retell,
+    queues: &dyn Queues,
+    me: &Me,
+    stored: &StoredCall,
+    swept: &mut Swept,
+) -> Result<(), Error> {
+    let now = ivy.now();
+    let call = &stored.call;
+    match call.state {
+        CallState::Scheduled | CallState::Retry => {
+            if call::may_start(call, now) == Start::WindowClosed {
+                end(ivy, me, stored, &CallEvent::WindowClosed, now).await?;
+                swept.ended += 1;
+                return Ok(());
+            }
+            let late = now.duration_since(call.due_at);
+            if late >= OVERDUE {
+                let due = DueCall { user_id: call.user_id, call_id: call.id, due_at: call.due_at };
+                queues.send(Queue::DueCalls, json(&due)?, Duration::ZERO).await?;
+                swept.woken += 1;
+                swept.lag_seconds = swept.lag_seconds.max(late.as_secs());
+            }
+            Ok(())
+        }
+        CallState::Initiating | CallState::InProgress => {
+            let over = call.attempt.as_ref().is_some_and(|attempt| attempt.lease_until <= now);
+            if over {
+                settle_lease(ivy, retell, me, stored).await?;
+                swept.settled += 1;
+            }
+            Ok(())
+        }
+        CallState::Completed | CallState::Missed | CallState::Failed | CallState::Cancelled => Ok(()),
+    }
+}
+
+/// An attempt whose lease is over: what does the provider know of it?
+async fn settle_lease(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) -> Result<(), Error> {
+    let Some(attempt) = &stored.call.attempt else { return Ok(()) };
+    let found = match &attempt.provider_call_id {
+        Some(id) => retell.get_call(id).await?,
+        None => retell.find_by_attempt(&attempt.id).await?,
+    };
+    let Some(found) = found else { return expire(ivy, me, stored).await };
+    match found.call_status.as_deref() {
+        // Still ringing or talking: a phone call that takes longer than any may is given up, else the next sweep asks again.
+        Some("registered" | "ongoing") => {
+            let longest = SignedDuration::from_secs(i64::from(CallPolicy::default().longest_call_seconds));
+            if ivy.now().duration_since(attempt.claimed_at) > longest {
+                return expire(ivy, me, stored).await;
+            }
+            accept_found(ivy, me, stored, &found).await
+        }
+        _ => {
+            accept_found(ivy, me, stored, &found).await?;
+            let event = if found.call_analysis.is_some() { "call_analyzed" } else { "call_ended" };
+            voice_events::call_event(ivy, &RetellEvent { event: event.to_owned(), call: found }).await.map(|_| ())
+        }
+    }
+}
+
+async fn accept_found(ivy: &Ivy, me: &Me, stored: &StoredCall, found: &RetellCall) -> Result<(), Error> {
+    let event = CallEvent::Accepted { provider_call_id: found.call_id.clone() };
+    write(ivy, me, stored, &event).await.map(|_| ())
+}
+
+async fn expire(ivy: &Ivy, me: &Me, stored: &StoredCall) -> Result<(), Error> {
+    if let Some(next) = write(ivy, me, stored, &CallEvent::LeaseExpired).await? {
+        calls::release_slot(ivy, &StoredCall { call: stored.call.clone(), ..next }).await;
+    }
+    Ok(())
+}
+
+/// Writes one transition; a call that moved on meanwhile is left alone.
+async fn write(ivy: &Ivy, me: &Me, stored: &StoredCall, event: &CallEvent) -> Result<Option<StoredCall>, Error> {
+    let mut transaction = ivy.store.transaction();
+    let Ok(next) = calls::apply(&mut transaction, me, stored, event, ivy.now())? else { return Ok(None) };
+    transaction.call(&next);
+    match transaction.commit().await {
+        Ok(()) => Ok(Some(next)),
+        Err(StoreError::ConditionFailed(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,66 @@
+//! What happens in Ivy, told once.
+//!
+//! A flow loads what it needs, asks the domain what follows, and writes one transaction. HTTP handlers, WhatsApp,
+//! the voice agent's events and the jobs call the same flows; nothing else joins the table with the providers.
+//!
+//! Side effects never leave from here after a commit: the transaction that changes state also writes an outbox item
+//! ([`outbox::Effect`]), and `publish-outbox` carries it out. The only exceptions are the functions whose work *is* the
+//! side effect (dialling, sending): they claim first, act, then record what happened.
+
+pub mod accounts;
+pub mod calls;
+pub mod charities;
+pub mod clock;
+pub mod completions;
+pub mod dialling;
+pub mod error;
+pub mod idempotency;
+pub mod inbound;
+pub mod messages;
+pub mod outbox;
+pub mod planning;
+pub mod ports;
+mod retrying;
+pub mod settings;
+pub mod sign_in;
+pub mod voice_events;
+pub mod workouts;
+
+use std::sync::Arc;
+
+use ivy_domain::UserId;
+use ivy_store::{Me, Store};
+
+pub use charities::Charities;
+pub use clock::{Clock, SystemClock};
+pub use error::{Error, FieldError};
+pub use settings::Settings;
+
+/// What every flow works with: the table, the clock, and the deployment's settings.
+#[derive(Clone, Debug)]
+pub struct Ivy {
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    pub settings: Arc<Settings>,
+    charities: Charities,
+}
+
+impl Ivy {
+    #[must_use]
+    pub fn new(store: Store, clock: Arc<dyn Clock>, settings: Arc<Settings>) -> Self {
+        Self { store, clock, settings, charities: Charities::default() }
+    }
+
+    #[must_use]
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
+    /// A user's present state, or not found.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such user (any more).
+    pub async fn me(&self, user: UserId) -> Result<Me, Error> {
+        self.store.me(user).await?.ok_or(Error::NotFound("user"))
+    }
+}

@@ -1,0 +1,409 @@
+//! Messages out: queued with what causes them, claimed, sent once.
+//!
+//! ```text
+//! queued ──claim──▶ sending ──accepted──▶ sent ──statuses──▶ delivered, read, failed
+//!    ▲                 │ answer lost ──▶ unknown (never sent again; a status webhook may settle it)
+//!    └── 429, 5xx ─────┘ not on WhatsApp, window closed ──▶ queued for SMS, once
+//! ```
+//! Neither WhatsApp nor Twilio knows idempotency keys. So a message whose answer was lost, or whose worker died between claim and
+//! answer, is left unsent rather than sent twice. The sender, not the caller, picks free text or template by the 24-hour window.
+
+use std::time::Duration;
+
+use ivy_domain::{
+    CallId, MessageId,
+    days,
+    message::{Message, MessageDirection, MessageKind, MessageStatus, Notice, Via},
+};
+use ivy_providers::{
+    ProviderError,
+    Class,
+    twilio::Twilio,
+    whatsapp::{Button, OutboundContent, WhatsApp, WhatsAppMessage},
+};
+use ivy_store::{Me, MessageOwner, Profile, Transaction};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    Error, Ivy,
+    outbox::{self, Effect, MessageToSend, json},
+    ports::{Mail, Mailer, Queue, Queues, Timers},
+    retrying::{contended, until_settled},
+};
+
+/// Free text may be sent for this long after the user's last message.
+const SERVICE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+/// An answer to the user may go out in quiet hours for this long.
+const ANSWERS_AT_ONCE: SignedDuration = SignedDuration::from_mins(10);
+/// A message that no provider took for so long is given up.
+const GIVEN_UP: SignedDuration = SignedDuration::from_hours(24);
+/// A claim without an outcome after this long means that its worker died.
+const CLAIM: SignedDuration = SignedDuration::from_mins(2);
+
+/// A message to be sent, before it has an id.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    pub via: Via,
+    pub notice: Notice,
+    pub call_id: Option<CallId>,
+    pub not_before: Option<Timestamp>,
+    pub not_after: Option<Timestamp>,
+    pub unless_heard_since: Option<Timestamp>,
+    pub answers_inbound_at: Option<Timestamp>,
+}
+
+impl Outgoing {
+    #[must_use]
+    pub fn new(via: Via, notice: Notice) -> Self {
+        Self {
+            via,
+            notice,
+            call_id: None,
+            not_before: None,
+            not_after: None,
+            unless_heard_since: None,
+            answers_inbound_at: None,
+        }
+    }
+}
+
+/// Adds a message and its sending to the transaction that causes it.
+pub(crate) fn add(transaction: &mut Transaction<'_>, profile: &Profile, outgoing: Outgoing, now: Timestamp) -> Result<MessageId, Error> {
+    let kind = match &outgoing.notice {
+        Notice::Reply { .. } => MessageKind::Text,
+        notice if notice.buttons().is_empty() => MessageKind::Template,
+        _ => MessageKind::QuickReply,
+    };
+    let message = Message {
+        id: MessageId::generate(now),
+        user_id: profile.user.id,
+        direction: MessageDirection::Out,
+        via: outgoing.via,
+        kind,
+        status: MessageStatus::Queued,
+        notice: Some(outgoing.notice),
+        body: None,
+        call_id: outgoing.call_id,
+        created_at: now,
+        updated_at: now,
+        provider_id: None,
+        attempts: 0,
+        not_after: outgoing.not_after,
+        unless_heard_since: outgoing.unless_heard_since,
+        answers_inbound_at: outgoing.answers_inbound_at,
+        failure: None,
+        version: 0,
+    };
+    let not_before = outgoing.not_before.unwrap_or(now);
+    let effect = Effect::SendMessage { user_id: message.user_id, message_id: message.id, not_before };
+    transaction.message(&message, &profile.cipher);
+    outbox::add(transaction, &effect, now)?;
+    Ok(message.id)
+}
+
+/// As [`add`], for messages of our own accord: only with the user's consent.
+pub(crate) fn add_if_allowed(transaction: &mut Transaction<'_>, me: &Me, outgoing: Outgoing, now: Timestamp) -> Result<(), Error> {
+    if me.user().may_be_messaged() {
+        add(transaction, &me.profile, outgoing, now)?;
+    }
+    Ok(())
+}
+
+/// Who can send.
+#[derive(Debug, Clone, Copy)]
+pub struct Senders<'a> {
+    pub whatsapp: &'a WhatsApp,
+    pub twilio: &'a Twilio,
+    pub mailer: &'a dyn Mailer,
+    pub queues: &'a dyn Queues,
+    pub timers: &'a dyn Timers,
+}
+
+/// What came of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    Sent,
+    /// Not now: quiet hours, or the provider took nothing.
+    Later,
+    /// Pointless or unwanted by now.
+    Suppressed,
+    /// The provider refused it for good.
+    Failed,
+    /// The answer was lost; it is not sent again.
+    Unknown,
+    /// Nothing to do: gone, or in other hands.
+    Stale,
+}
+
+/// Sends a queued message.
+///
+/// # Errors
+/// When the table or a queue fails, and when a message is given up after a day without a provider taking it: then the job
+/// ends in the dead-letter queue.
+pub async fn send_message(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<Sending, Error> {
+    let claimed = until_settled(|| claim(ivy, senders, job)).await?;
+    let (me, message) = match claimed {
+        Claim::Claimed(claimed) => *claimed,
+        Claim::Not(sending) => return Ok(sending),
+    };
+    let answer = hand_over(senders, &me, &message, ivy.now()).await;
+    record(ivy, senders, &me, &message, answer).await
+}
+
+enum Claim {
+    Claimed(Box<(Me, Message)>),
+    Not(Sending),
+}
+
+async fn claim(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<Claim, Error> {
+    let now = ivy.now();
+    let (Some(me), Some(message)) = ivy.store.me_and_message(job.user_id, job.message_id).await? else {
+        tracing::info!(event = "message_gone", message_id = %job.message_id);
+        return Ok(Claim::Not(Sending::Stale));
+    };
+    match message.status {
+        MessageStatus::Queued => {}
+        MessageStatus::Sending => return Ok(Claim::Not(settle_claim(ivy, &me, &message, now).await?)),
+        MessageStatus::Failed if message.failure.as_deref() == Some("given_up") => {
+            return Err(Error::Impossible("no provider took the message within a day".to_owned()));
+        }
+        _ => return Ok(Claim::Not(Sending::Stale)),
+    }
+    if let Some(reason) = unwanted(&me, &message, now) {
+        finish(ivy, &me, &message, MessageStatus::Suppressed, Some(reason), now).await?;
+        return Ok(Claim::Not(Sending::Suppressed));
+    }
+    if now.duration_since(message.created_at) > GIVEN_UP {
+        finish(ivy, &me, &message, MessageStatus::Failed, Some("given_up"), now).await?;
+        return Err(Error::Impossible("no provider took the message within a day".to_owned()));
+    }
+    if let Some(until) = quiet_until(&me, &message, now) {
+        let name = format!("message-{}-{}", message.id, until.as_second());
+        outbox::wake(senders.queues, senders.timers, Queue::Messages, name, until, now, json(job)?).await?;
+        return Ok(Claim::Not(Sending::Later));
+    }
+    let claimed = Message { status: MessageStatus::Sending, attempts: message.attempts + 1, updated_at: now, ..message };
+    let mut transaction = ivy.store.transaction();
+    transaction.message(&claimed, &me.profile.cipher);
+    transaction.commit().await.map_err(contended)?;
+    let claimed = Message { version: claimed.version + 1, ..claimed };
+    Ok(Claim::Claimed(Box::new((me, claimed))))
+}
+
+/// Found in another worker's hands: it may still be at it, or have died before it could say what happened.
+async fn settle_claim(ivy: &Ivy, me: &Me, message: &Message, now: Timestamp) -> Result<Sending, Error> {
+    if now.duration_since(message.updated_at) < CLAIM {
+        return Ok(Sending::Stale);
+    }
+    tracing::error!(event = "message_outcome_unknown", message_id = %message.id, user_id = %me.id());
+    finish(ivy, me, message, MessageStatus::Unknown, Some("worker_lost"), now).await?;
+    Ok(Sending::Unknown)
+}
+
+/// Why a message must not go out any more.
+fn unwanted(me: &Me, message: &Message, now: Timestamp) -> Option<&'static str> {
+    if message.not_after.is_some_and(|limit| now > limit) {
+        return Some("too_late");
+    }
+    if message.unless_heard_since.is_some_and(|since| me.last_interaction_at().is_some_and(|heard| heard > since)) {
+        return Some("heard_meanwhile");
+    }
+    let answers = message.answers_inbound_at.is_some() || matches!(message.notice, Some(Notice::SignInLink { .. }));
+    (!answers && !me.user().may_be_messaged()).then_some("no_consent")
+}
+
+/// The end of the quiet hours, for messages that must wait for it.
+fn quiet_until(me: &Me, message: &Message, now: Timestamp) -> Option<Timestamp> {
+    let zone = &me.user().timezone;
+    let answers = message.answers_inbound_at.is_some_and(|at| now.duration_since(at) <= ANSWERS_AT_ONCE);
+    let asked_for = matches!(message.notice, Some(Notice::SignInLink { .. }));
+    (!answers && !asked_for && days::is_quiet(now, zone)).then(|| days::quiet_ends_at(now, zone))
+}
+
+async fn hand_over(senders: Senders<'_>, me: &Me, message: &Message, now: Timestamp) -> Result<String, ProviderError> {
+    let Some(notice) = &message.notice else {
+        return Err(ProviderError::Rejected { status: 0, code: None, class: Class::InvalidRequest });
+    };
+    let phone = me.user().phone.as_str();
+    match message.via {
+        Via::Whatsapp => {
+            let message = WhatsAppMessage {
+                to: phone.to_owned(),
+                content: content(me, notice, now),
+                biz_opaque_callback_data: Some(message.id.to_string()),
+            };
+            senders.whatsapp.send(&message).await.map(|sent| sent.message_id)
+        }
+        Via::Sms => senders.twilio.send_sms(phone, &notice.render(), None).await.map(|sent| sent.sid),
+        Via::Email => {
+            let Some(email) = &me.user().email else {
+                return Err(ProviderError::Rejected { status: 0, code: None, class: Class::InvalidNumber });
+            };
+            let mail = Mail {
+                to: email.as_str().to_owned(),
+                subject: "Your Ivy sign-in link".to_owned(),
+                text: notice.render(),
+                message_id: message.id.to_string(),
+            };
+            senders.mailer.send(mail).await
+        }
+    }
+}
+
+/// Free text inside the 24 hours after the user's last message, else the approved template.
+fn content(me: &Me, notice: &Notice, now: Timestamp) -> OutboundContent {
+    let open = me.contact.whatsapp_inbound_at.is_some_and(|at| now.duration_since(at) < SERVICE_WINDOW);
+    let buttons = notice.buttons();
+    match notice.template() {
+        Some(template) if !open => OutboundContent::Template {
+            name: template.name.clone(),
+            language: template.language.clone(),
+            parameters: notice.parameters(),
+            button_payloads: buttons.into_iter().map(|button| button.id).collect(),
+        },
+        _ if buttons.is_empty() => OutboundContent::Text { body: notice.render() },
+        _ => OutboundContent::Buttons {
+            body: notice.render(),
+            buttons: buttons.into_iter().map(|button| Button { id: button.id, title: button.title }).collect(),
+        },
+    }
+}
+
+/// Writes down what the provider said.
+async fn record(
+    ivy: &Ivy,
+    senders: Senders<'_>,
+    me: &Me,
+    claimed: &Message,
+    answer: Result<String, ProviderError>,
+) -> Result<Sending, Error> {
+    let now = ivy.now();
+    match answer {
+        Ok(provider_id) => {
+            let provider = match claimed.via {
+                Via::Whatsapp => "whatsapp",
+                Via::Sms => "twilio",
+                Via::Email => "ses",
+            };
+            let owner = MessageOwner { user_id: claimed.user_id, message_id: claimed.id };
+            let sent = Message {
+                status: MessageStatus::Sent,
+                provider_id: Some(provider_id.clone()),
+                updated_at: now,
+                ..claimed.clone()
+            };
+            let mut transaction = ivy.store.transaction();
+            transaction.message(&sent, &me.profile.cipher).message_owner(provider, &provider_id, owner, now);
+            // A status webhook that was quicker has moved the message on; the pointer alone is still wanted.
+            if transaction.commit().await.is_err() {
+                let mut transaction = ivy.store.transaction();
+                transaction.message_owner(provider, &provider_id, owner, now);
+                transaction.commit().await?;
+            }
+            tracing::info!(event = "message_sent", message_id = %claimed.id, user_id = %me.id(), via = ?claimed.via);
+            Ok(Sending::Sent)
+        }
+        Err(ProviderError::Unknown) => {
+            tracing::error!(event = "message_outcome_unknown", message_id = %claimed.id, user_id = %me.id());
+            finish(ivy, me, claimed, MessageStatus::Unknown, Some("answer_lost"), now).await?;
+            Ok(Sending::Unknown)
+        }
+        Err(ProviderError::RateLimited { retry_after }) => later(ivy, senders, me, claimed, retry_after, now).await,
+        Err(error @ (ProviderError::Unavailable { .. } | ProviderError::Misconfigured { .. })) => {
+            tracing::error!(event = "message_provider_failed", message_id = %claimed.id, %error);
+            later(ivy, senders, me, claimed, None, now).await
+        }
+        Err(ProviderError::Rejected { class, code, .. }) => {
+            let fall_back = claimed.via == Via::Whatsapp
+                && matches!(class, Class::NotOnWhatsApp | Class::WindowClosed | Class::Template | Class::Undeliverable);
+            if fall_back {
+                return fall_back_to_sms(ivy, me, claimed, now).await;
+            }
+            let reason = format!("{class:?}").to_lowercase();
+            tracing::warn!(event = "message_refused", message_id = %claimed.id, class = reason, code = code.unwrap_or_default());
+            finish(ivy, me, claimed, MessageStatus::Failed, Some(&reason), now).await?;
+            Ok(Sending::Failed)
+        }
+    }
+}
+
+/// Back to the queue, with a pause that grows to a quarter of an hour.
+async fn later(
+    ivy: &Ivy,
+    senders: Senders<'_>,
+    me: &Me,
+    claimed: &Message,
+    retry_after: Option<Duration>,
+    now: Timestamp,
+) -> Result<Sending, Error> {
+    finish(ivy, me, claimed, MessageStatus::Queued, None, now).await?;
+    let backoff = Duration::from_secs((15_u64 << claimed.attempts.min(6)).min(900));
+    let delay = retry_after.unwrap_or(backoff).min(Duration::from_secs(900));
+    let job = MessageToSend { user_id: claimed.user_id, message_id: claimed.id };
+    senders.queues.send(Queue::Messages, json(&job)?, delay).await?;
+    Ok(Sending::Later)
+}
+
+async fn fall_back_to_sms(ivy: &Ivy, me: &Me, message: &Message, now: Timestamp) -> Result<Sending, Error> {
+    let by_sms = Message { via: Via::Sms, status: MessageStatus::Queued, updated_at: now, ..message.clone() };
+    let mut transaction = ivy.store.transaction();
+    transaction.message(&by_sms, &me.profile.cipher);
+    let effect = Effect::SendMessage { user_id: message.user_id, message_id: message.id, not_before: now };
+    outbox::add(&mut transaction, &effect, now)?;
+    transaction.commit().await.map_err(contended)?;
+    tracing::info!(event = "message_falls_back_to_sms", message_id = %message.id, user_id = %me.id());
+    Ok(Sending::Later)
+}
+
+async fn finish(
+    ivy: &Ivy,
+    me: &Me,
+    message: &Message,
+    status: MessageStatus,
+    failure: Option<&str>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let finished = Message { status, failure: failure.map(str::to_owned), updated_at: now, ..message.clone() };
+    let mut transaction = ivy.store.transaction();
+    transaction.message(&finished, &me.profile.cipher);
+    transaction.commit().await.map_err(contended)
+}
+
+/// What a provider reports about a message that it took.
+#[derive(Debug, Clone)]
+pub struct StatusReport<'a> {
+    pub provider: &'a str,
+    pub provider_id: &'a str,
+    pub status: MessageStatus,
+    /// A code, never words.
+    pub failure: Option<String>,
+    /// The provider's class of a failure, where it has one.
+    pub class: Option<Class>,
+}
+
+/// Moves a message's status forward, whatever the order in which reports arrive.
+///
+/// # Errors
+/// When the table fails; the provider reports again.
+pub async fn message_status(ivy: &Ivy, report: &StatusReport<'_>) -> Result<(), Error> {
+    let Some(owner) = ivy.store.message_owner(report.provider, report.provider_id).await? else {
+        tracing::info!(event = "status_of_no_message_of_ours", provider = report.provider);
+        return Ok(());
+    };
+    until_settled(|| async move {
+        let (Some(me), Some(message)) = ivy.store.me_and_message(owner.user_id, owner.message_id).await? else {
+            return Ok(());
+        };
+        let now = ivy.now();
+        let status = message.status.advance(report.status);
+        if status == message.status {
+            return Ok(());
+        }
+        let by_whatsapp = message.via == Via::Whatsapp;
+        if status == MessageStatus::Failed && by_whatsapp && matches!(report.class, Some(Class::NotOnWhatsApp | Class::WindowClosed)) {
+            return fall_back_to_sms(ivy, &me, &message, now).await.map(|_| ());
+        }
+        finish(ivy, &me, &message, status, report.failure.as_deref(), now).await
+    })
+    .await
+}

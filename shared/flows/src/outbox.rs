@@ -1,0 +1,106 @@
+//! The outbox: effects written with the change that causes them, carried out by `publish-outbox` from the table's stream.
+//!
+//! Delivery is at least once and in no promised order, so every effect is safe to repeat: timers have deterministic names,
+//! messages and calls are claimed by a conditional write before anything leaves. Effects hold ids only, never words or numbers.
+
+use std::time::Duration;
+
+use ivy_domain::{CallId, MessageId, UserId};
+use ivy_store::Transaction;
+use jiff::{Timestamp, civil::Date};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    Error,
+    ports::{Queue, Queues, Timer, Timers},
+};
+
+/// The longest delay of a queue; anything later is a timer.
+const LONGEST_QUEUE_DELAY_SECONDS: i64 = 900;
+
+/// What is to be done after a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Effect {
+    /// Send a message, not before a time.
+    SendMessage { user_id: UserId, message_id: MessageId, not_before: Timestamp },
+    /// Wake a call when it is due.
+    SetCallTimer { user_id: UserId, call_id: CallId, due_at: Timestamp },
+    /// The call's timer is not needed any more.
+    ClearCallTimer { call_id: CallId, due_at: Timestamp },
+    /// Plan what remains of a user's day again, after a change of what the plan follows from.
+    PlanUser { user_id: UserId, dates: Vec<Date>, from: Timestamp },
+}
+
+/// A call that is due: the body on the `due-calls` queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueCall {
+    pub user_id: UserId,
+    pub call_id: CallId,
+    /// The due time that this wake-up belongs to; a wake-up for another time is out of date.
+    pub due_at: Timestamp,
+}
+
+/// A message to send: the body on the `messages` queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageToSend {
+    pub user_id: UserId,
+    pub message_id: MessageId,
+}
+
+pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, Error> {
+    serde_json::to_string(value).map_err(|e| Error::Impossible(e.to_string()))
+}
+
+/// Adds an effect to the transaction that causes it.
+pub(crate) fn add(transaction: &mut Transaction<'_>, effect: &Effect, now: Timestamp) -> Result<(), Error> {
+    transaction.outbox(&Uuid::new_v4().to_string(), &json(effect)?, now);
+    Ok(())
+}
+
+fn call_timer_name(call: CallId, due_at: Timestamp) -> String {
+    format!("call-{call}-{}", due_at.as_second())
+}
+
+/// Carries out one effect.
+///
+/// # Errors
+/// When a queue or the scheduler does not take it; the stream delivers it again.
+pub async fn publish(effect: &Effect, now: Timestamp, queues: &dyn Queues, timers: &dyn Timers) -> Result<(), Error> {
+    match effect {
+        Effect::SendMessage { user_id, message_id, not_before } => {
+            let body = json(&MessageToSend { user_id: *user_id, message_id: *message_id })?;
+            let name = format!("message-{message_id}-{}", not_before.as_second());
+            wake(queues, timers, Queue::Messages, name, *not_before, now, body).await
+        }
+        Effect::SetCallTimer { user_id, call_id, due_at } => {
+            let body = json(&DueCall { user_id: *user_id, call_id: *call_id, due_at: *due_at })?;
+            let timer = Timer { name: call_timer_name(*call_id, *due_at), at: *due_at, queue: Queue::DueCalls, body };
+            Ok(timers.set(timer).await?)
+        }
+        Effect::ClearCallTimer { call_id, due_at } => Ok(timers.clear(&call_timer_name(*call_id, *due_at)).await?),
+        Effect::PlanUser { user_id, dates, from } => {
+            let job = crate::planning::PlanJob::User { user_id: *user_id, dates: dates.clone(), from: *from };
+            Ok(queues.send(Queue::PlanUsers, json(&job)?, Duration::ZERO).await?)
+        }
+    }
+}
+
+/// Puts a body on a queue at a time: by the queue's own delay when that is long enough, else by a timer.
+pub(crate) async fn wake(
+    queues: &dyn Queues,
+    timers: &dyn Timers,
+    queue: Queue,
+    name: String,
+    at: Timestamp,
+    now: Timestamp,
+    body: String,
+) -> Result<(), Error> {
+    let seconds = at.duration_since(now).as_secs().max(0);
+    if seconds <= LONGEST_QUEUE_DELAY_SECONDS {
+        let delay = Duration::from_secs(seconds.unsigned_abs());
+        return Ok(queues.send(queue, body, delay).await?);
+    }
+    Ok(timers.set(Timer { name, at, queue, body }).await?)
+}

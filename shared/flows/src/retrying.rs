@@ -1,0 +1,36 @@
+//! Doing a read-decide-write again when others were at the same items.
+
+use std::time::Duration;
+
+use crate::Error;
+
+/// How often a flow tries before it says that it cannot.
+const ATTEMPTS: u32 = 6;
+
+/// Runs `attempt` until it is not contended, with a growing, jittered pause between tries; then fails visibly.
+pub(crate) async fn until_settled<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    for round in 0..ATTEMPTS {
+        match Box::pin(attempt()).await {
+            Err(Error::Contended) if round + 1 < ATTEMPTS => {
+                let longest = 8_u64 << round;
+                let jitter = uuid::Uuid::new_v4().as_u64_pair().0 % longest;
+                tokio::time::sleep(Duration::from_millis(longest / 2 + jitter)).await;
+            }
+            result => return result,
+        }
+    }
+    Err(Error::Contended)
+}
+
+/// A condition on a version did not hold: somebody else wrote meanwhile, and the same may succeed on what is there now.
+/// Unless what was written meanwhile is the answer to this very request.
+pub(crate) fn contended(error: ivy_store::StoreError) -> Error {
+    match error {
+        error if error.failed("idempotency") => Error::AnsweredMeanwhile,
+        ivy_store::StoreError::ConditionFailed(_) => Error::Contended,
+        other => other.into(),
+    }
+}

@@ -1,0 +1,38 @@
+//! What a deployment decides; read once at start by `ivy-runtime`, plain values here.
+
+use ivy_domain::CharityId;
+
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where links in messages lead, such as `https://app.ivy.example`.
+    pub app_url: String,
+    /// Receives the donations of users who chose no charity.
+    pub default_charity_id: CharityId,
+    /// Retell agents: of companies' employees and of subscribers.
+    pub agent_sponsor: String,
+    pub agent_premium: String,
+    /// The numbers we call from: (prefix of the user's number, our number), longest prefix first; an empty prefix fits all.
+    pub from_numbers: Vec<(String, String)>,
+    /// Calls that the voice provider allows at once, and how many of them are kept for inbound calls and rescues.
+    pub call_slots: u32,
+    pub reserved_call_slots: u32,
+    /// The wording of the consents that the app shows at present.
+    pub consent_wording_version: String,
+}
+
+impl Settings {
+    /// Settings for tests: recognisable values, none of them real.
+    #[must_use]
+    pub fn for_testing() -> Self {
+        Self {
+            app_url: "https://app.ivy.test".to_owned(),
+            default_charity_id: CharityId::derive(jiff::civil::Date::ZERO, &["charity", "default"]),
+            agent_sponsor: "agent_sponsor".to_owned(),
+            agent_premium: "agent_premium".to_owned(),
+            from_numbers: vec![(String::new(), "+447700900999".to_owned())],
+            call_slots: 20,
+            reserved_call_slots: 4,
+            consent_wording_version: "2026-11".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! Signing in without a password: a link by e-mail or SMS, with a six-digit code beside it, and rotating refresh tokens.
+//!
+//! - A request is kept under the keyed hash of the contact and holds only hashes. A newer request replaces it; using the link
+//!   or the code uses up both; five wrong codes use it up as well.
+//! - Whether an account exists shows neither in the answer nor in the work: an unknown contact gets a decoy request that
+//!   nothing opens, written in a transaction of the same size.
+//! - A refresh token is `user.session.number.mac`. Only the newest number of a session is good. For 20 seconds after a
+//!   rotation the one before it gets the *same* successor (parallel tabs); any older use means that a token was stolen or
+//!   copied, and ends the whole session.
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
+use ivy_domain::{
+    MessageId, SessionId, UserId,
+    message::{Notice, Via},
+    values::Contact,
+};
+use ivy_store::{Profile, Session, SignInRequest, Transaction};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+use crate::{
+    Error, Ivy,
+    messages::{self, Outgoing},
+    outbox::{self, Effect},
+    retrying::{contended, until_settled},
+};
+
+/// How long a link and its code are good.
+const REQUEST_SECONDS: i64 = 15 * 60;
+const CODE_TRIES: u32 = 5;
+/// Requests that one address or contact may make in a window.
+const LIMIT: u32 = 5;
+const LIMIT_SECONDS: i64 = 15 * 60;
+/// How long a session lives after its last refresh.
+pub const SESSION_SECONDS: i64 = 30 * 86_400;
+/// How long the token before the newest still gets the newest.
+const GRACE: SignedDuration = SignedDuration::from_secs(20);
+/// Hex characters of the contact's hash at the front of a link's token.
+const HASH_PREFIX: usize = 32;
+
+/// A fresh or rotated session.
+#[derive(Debug, Clone)]
+pub struct SignIn {
+    pub user_id: UserId,
+    pub session_id: SessionId,
+    pub refresh_token: String,
+    pub refresh_expires_at: Timestamp,
+}
+
+/// Counts a request against the limit of auth routes: five a 15 minutes for each address and each contact.
+pub(crate) async fn limit(ivy: &Ivy, name: &str, subject: &str) -> Result<(), Error> {
+    let now = ivy.now();
+    if ivy.store.count_request(name, subject, LIMIT, LIMIT_SECONDS, now).await?.is_some() {
+        return Ok(());
+    }
+    Err(Error::RateLimited {
+        limit: LIMIT,
+        window_seconds: LIMIT_SECONDS.unsigned_abs(),
+        retry_after_seconds: (LIMIT_SECONDS - now.as_second().rem_euclid(LIMIT_SECONDS)).unsigned_abs(),
+    })
+}
+
+fn contact_hash(ivy: &Ivy, contact: &Contact) -> String {
+    let mut hash = ivy.store.keyring().keyed_hash("sign-in", contact.as_str());
+    hash.truncate(HASH_PREFIX);
+    hash
+}
+
+fn code_hash(ivy: &Ivy, contact_hash: &str, code: &str) -> String {
+    ivy.store.keyring().keyed_hash("sign-in-code", &format!("{contact_hash}|{code}"))
+}
+
+fn random_hex(bytes: &mut [u8]) -> Result<String, Error> {
+    rand::fill(bytes).map_err(|_| Error::Impossible("the random generator failed".to_owned()))?;
+    Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+/// Adds a sign-in request to a transaction, and the message that carries its link and code; without a user, a decoy.
+pub(crate) fn add_request(
+    ivy: &Ivy,
+    transaction: &mut Transaction<'_>,
+    contact: &Contact,
+    profile: Option<&Profile>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let hash = contact_hash(ivy, contact);
+    let secret = random_hex(&mut [0; 24])?;
+    let code = format!("{:06}", Uuid::new_v4().as_u128() % 1_000_000);
+    let request = SignInRequest {
+        user_id: profile.map(|profile| profile.user.id),
+        link_hash: ivy.store.keyring().keyed_hash("sign-in-link", &secret),
+        code_hash: code_hash(ivy, &hash, &code),
+        tries_left: CODE_TRIES,
+        expires_at: now.as_second() + REQUEST_SECONDS,
+        version: 0,
+    };
+    transaction.sign_in_request(&hash, &request);
+    let Some(profile) = profile else {
+        // The same number of writes as for a real account, so that the time taken tells nothing.
+        transaction.processed_event("decoy", &Uuid::new_v4().to_string(), now);
+        let (user_id, message_id) = (UserId::generate(now), MessageId::generate(now));
+        return outbox::add(transaction, &Effect::SendMessage { user_id, message_id, not_before: now }, now);
+    };
+    let link = format!("{}/sign-in#token={hash}{secret}", ivy.settings.app_url);
+    let via = match contact {
+        Contact::Email(_) => Via::Email,
+        Contact::Phone(_) => Via::Sms,
+    };
+    let outgoing = Outgoing {
+        not_after: Some(now + SignedDuration::from_secs(REQUEST_SECONDS)),
+        ..Outgoing::new(via, Notice::SignInLink { link, code })
+    };
+    messages::add(transaction, profile, outgoing, now)?;
+    Ok(())
+}
+
+/// Sends a sign-in link to a contact if it is some user's; the caller learns nothing either way.
+///
+/// # Errors
+/// [`Error::RateLimited`] after five requests from an address or for a contact within 15 minutes.
+pub async fn request_magic_link(ivy: &Ivy, contact: &Contact, address: &str) -> Result<(), Error> {
+    limit(ivy, "sign_in_address", address).await?;
+    limit(ivy, "sign_in_contact", contact.as_str()).await?;
+    let now = ivy.now();
+    let owner = ivy.store.contact_owner(contact).await?;
+    // An unknown contact costs the same read, of a user that does not exist.
+    let profile = ivy.store.profile(owner.unwrap_or_else(|| UserId::generate(now))).await?;
+    let mut transaction = ivy.store.transaction();
+    add_request(ivy, &mut transaction, contact, profile.as_ref(), now)?;
+    Ok(transaction.commit().await?)
+}
+
+/// What a person shows to sign in.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    /// The token of a link.
+    Link { token: String },
+    /// The code, with the contact that it was sent to.
+    Code { contact: Contact, code: String },
+}
+
+/// Opens a session for a link or a code. Every failure looks the same.
+///
+/// # Errors
+/// [`Error::Unauthorized`] for a proof that is wrong, used up, replaced or too old.
+pub async fn verify(ivy: &Ivy, proof: &Proof, address: &str) -> Result<SignIn, Error> {
+    let (hash, candidate) = match proof {
+        Proof::Link { token } => {
+            let (hash, secret) = token.split_at_checked(HASH_PREFIX).ok_or(Error::Unauthorized)?;
+            (hash.to_owned(), ivy.store.keyring().keyed_hash("sign-in-link", secret))
+        }
+        Proof::Code { contact, code } => {
+            limit(ivy, "verify_address", address).await?;
+            let hash = contact_hash(ivy, contact);
+            let candidate = code_hash(ivy, &hash, code);
+            (hash, candidate)
+        }
+    };
+    let (hash, candidate) = (&hash, &candidate);
+    until_settled(|| async move {
+        let now = ivy.now();
+        let request = ivy.store.sign_in_request(hash).await?.ok_or(Error::Unauthorized)?;
+        if request.expires_at <= now.as_second() || request.tries_left == 0 {
+            return Err(Error::Unauthorized);
+        }
+        let expected = match proof {
+            Proof::Link { .. } => &request.link_hash,
+            Proof::Code { .. } => &request.code_hash,
+        };
+        let right = verify_slices_are_equal(expected.as_bytes(), candidate.as_bytes()).is_ok();
+        match request.user_id {
+            Some(user) if right => open_session(ivy, hash, &request, user, now).await,
+            _ => {
+                // A wrong link cannot be guessed, so only wrong codes count.
+                if matches!(proof, Proof::Code { .. }) {
+                    let tried = SignInRequest { tries_left: request.tries_left - 1, ..request };
+                    let mut transaction = ivy.store.transaction();
+                    transaction.sign_in_try(hash, &tried);
+                    transaction.commit().await.map_err(contended)?;
+                }
+                Err(Error::Unauthorized)
+            }
+        }
+    })
+    .await
+}
+
+async fn open_session(ivy: &Ivy, hash: &str, request: &SignInRequest, user: UserId, now: Timestamp) -> Result<SignIn, Error> {
+    let session = Session {
+        id: SessionId::generate(now),
+        user_id: user,
+        current: 1,
+        rotated_at: now,
+        created_at: now,
+        expires_at: now.as_second() + SESSION_SECONDS,
+        version: 0,
+    };
+    let mut transaction = ivy.store.transaction();
+    transaction.use_sign_in_request(hash, request).session(&session);
+    transaction.commit().await.map_err(contended)?;
+    Ok(grant(ivy, &session))
+}
+
+fn mac(ivy: &Ivy, user: UserId, session: SessionId, number: u64) -> String {
+    ivy.store.keyring().keyed_hash("refresh-token", &format!("{user}.{session}.{number}"))
+}
+
+fn grant(ivy: &Ivy, session: &Session) -> SignIn {
+    let (user, id, number) = (session.user_id, session.id, session.current);
+    SignIn {
+        user_id: user,
+        session_id: id,
+        refresh_token: format!("{user}.{id}.{number}.{}", mac(ivy, user, id, number)),
+        refresh_expires_at: Timestamp::from_second(session.expires_at).unwrap_or(session.rotated_at),
+    }
+}
+
+fn parse_refresh_token(ivy: &Ivy, token: &str) -> Option<(UserId, SessionId, u64)> {
+    let mut parts = token.split('.');
+    let (user, session, number, seal) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (user, session, number) = (user.parse().ok()?, session.parse().ok()?, number.parse().ok()?);
+    let expected = mac(ivy, user, session, number);
+    let genuine = parts.next().is_none() && verify_slices_are_equal(expected.as_bytes(), seal.as_bytes()).is_ok();
+    genuine.then_some((user, session, number))
+}
+
+/// Exchanges a refresh token for its successor.
+///
+/// # Errors
+/// [`Error::Unauthorized`] for a forged, old or revoked token; a token used again after its grace ends its session.
+pub async fn refresh(ivy: &Ivy, token: &str) -> Result<SignIn, Error> {
+    let (user, id, number) = parse_refresh_token(ivy, token).ok_or(Error::Unauthorized)?;
+    until_settled(|| async move {
+        let now = ivy.now();
+        let session = ivy.store.session(user, id).await?.ok_or(Error::Unauthorized)?;
+        if session.expires_at <= now.as_second() {
+            return Err(Error::Unauthorized);
+        }
+        if number == session.current {
+            let rotated = Session {
+                current: session.current + 1,
+                rotated_at: now,
+                expires_at: now.as_second() + SESSION_SECONDS,
+                ..session
+            };
+            let mut transaction = ivy.store.transaction();
+            transaction.session(&rotated);
+            transaction.commit().await.map_err(contended)?;
+            return Ok(grant(ivy, &rotated));
+        }
+        let parallel = number + 1 == session.current && now.duration_since(session.rotated_at) <= GRACE;
+        if parallel {
+            return Ok(grant(ivy, &session));
+        }
+        let mut transaction = ivy.store.transaction();
+        transaction.end_session(&session);
+        transaction.commit().await?;
+        tracing::warn!(event = "refresh_token_reused", user_id = %user, session_id = %id);
+        Err(Error::Unauthorized)
+    })
+    .await
+}

@@ -1,0 +1,240 @@
+//! The ports of `ivy-flows` on AWS: SQS, EventBridge Scheduler, SES.
+//!
+//! Errors carry the service's code only, never its message, which may repeat addresses. Timers are one-time schedules in
+//! UTC that delete themselves; the name is the caller's and deterministic, so a second `set` finds the first (a conflict)
+//! and leaves it, and `clear` of one that fired finds nothing; both are successes.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
+use aws_sdk_sesv2::{
+    error::{ProvideErrorMetadata, SdkError},
+    types::{Body, Content, Destination, EmailContent, Message, MessageTag},
+};
+use ivy_flows::{
+    Clock,
+    ports::{Mail, Mailer, PortError, Queue, Queues, Timer, Timers},
+};
+use ivy_providers::{Class, ProviderError};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+
+use crate::config::{QueueConfig, TimerConfig};
+
+/// SQS delays a message for at most 15 minutes.
+const LONGEST_DELAY: Duration = Duration::from_secs(900);
+/// A timer whose time has passed fires this much later.
+const SOON: SignedDuration = SignedDuration::from_secs(2);
+
+fn port_error<E: ProvideErrorMetadata, R>(port: &'static str, error: &SdkError<E, R>) -> PortError {
+    let reason = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or("no_answer");
+    PortError { port, reason: reason.to_owned() }
+}
+
+/// The queues, on SQS.
+#[derive(Debug, Clone)]
+pub struct SqsQueues {
+    client: aws_sdk_sqs::Client,
+    config: QueueConfig,
+}
+
+impl SqsQueues {
+    #[must_use]
+    pub const fn new(client: aws_sdk_sqs::Client, config: QueueConfig) -> Self {
+        Self { client, config }
+    }
+}
+
+#[async_trait]
+impl Queues for SqsQueues {
+    async fn send(&self, queue: Queue, body: String, delay: Duration) -> Result<(), PortError> {
+        let url = match queue {
+            Queue::DueCalls => &self.config.due_calls_url,
+            Queue::Messages => &self.config.messages_url,
+            Queue::PlanUsers => &self.config.plan_users_url,
+        };
+        // Rounded up: early is wrong, a second late is not.
+        let delay = delay.min(LONGEST_DELAY);
+        let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+        self.client
+            .send_message()
+            .queue_url(url)
+            .message_body(body)
+            .delay_seconds(i32::try_from(seconds).unwrap_or(900))
+            .send()
+            .await
+            .map_err(|error| port_error("sqs", &error))?;
+        Ok(())
+    }
+}
+
+/// The timers, on EventBridge Scheduler.
+#[derive(Debug, Clone)]
+pub struct SchedulerTimers {
+    client: aws_sdk_scheduler::Client,
+    config: TimerConfig,
+    clock: Arc<dyn Clock>,
+}
+
+impl SchedulerTimers {
+    #[must_use]
+    pub fn new(client: aws_sdk_scheduler::Client, config: TimerConfig, clock: Arc<dyn Clock>) -> Self {
+        Self { client, config, clock }
+    }
+}
+
+/// `at(2026-11-23T07:30:00)` in UTC, whole seconds, rounded up; a time that passed becomes a moment from `now`.
+fn schedule_expression(at: Timestamp, now: Timestamp) -> String {
+    let soonest = now.saturating_add(SOON).unwrap_or(now);
+    let at = at.max(soonest);
+    let whole = at.as_second() + i64::from(at.subsec_nanosecond() > 0);
+    let at = Timestamp::from_second(whole).unwrap_or(at).to_zoned(TimeZone::UTC);
+    format!("at({})", at.strftime("%Y-%m-%dT%H:%M:%S"))
+}
+
+#[async_trait]
+impl Timers for SchedulerTimers {
+    async fn set(&self, timer: Timer) -> Result<(), PortError> {
+        let arn = match timer.queue {
+            Queue::DueCalls => &self.config.due_calls_arn,
+            Queue::Messages => &self.config.messages_arn,
+            Queue::PlanUsers => {
+                return Err(PortError { port: "scheduler", reason: "timers do not reach plan-users".to_owned() });
+            }
+        };
+        let unbuilt = |_| PortError { port: "scheduler", reason: "the request cannot be built".to_owned() };
+        let target =
+            Target::builder().arn(arn).role_arn(&self.config.role_arn).input(timer.body).build().map_err(unbuilt)?;
+        let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build().map_err(unbuilt)?;
+        let result = self
+            .client
+            .create_schedule()
+            .group_name(&self.config.group)
+            .name(timer.name)
+            .schedule_expression(schedule_expression(timer.at, self.clock.now()))
+            .schedule_expression_timezone("UTC")
+            .flexible_time_window(window)
+            .action_after_completion(ActionAfterCompletion::Delete)
+            .target(target)
+            .send()
+            .await;
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conflict_exception()) => Ok(()),
+            Err(error) => Err(port_error("scheduler", &error)),
+        }
+    }
+
+    async fn clear(&self, name: &str) -> Result<(), PortError> {
+        match self.client.delete_schedule().group_name(&self.config.group).name(name).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_resource_not_found_exception()) => Ok(()),
+            Err(error) => Err(port_error("scheduler", &error)),
+        }
+    }
+}
+
+/// E-mail, on SES.
+#[derive(Debug, Clone)]
+pub struct SesMailer {
+    client: aws_sdk_sesv2::Client,
+    from: String,
+}
+
+impl SesMailer {
+    #[must_use]
+    pub const fn new(client: aws_sdk_sesv2::Client, from: String) -> Self {
+        Self { client, from }
+    }
+}
+
+#[async_trait]
+impl Mailer for SesMailer {
+    async fn send(&self, mail: Mail) -> Result<String, ProviderError> {
+        let unbuilt = |_| ProviderError::Rejected { status: 400, code: None, class: Class::InvalidRequest };
+        let content = |text: String| Content::builder().data(text).charset("UTF-8").build().map_err(unbuilt);
+        let message = Message::builder()
+            .subject(content(mail.subject)?)
+            .body(Body::builder().text(content(mail.text)?).build())
+            .build();
+        let tag = MessageTag::builder().name("message_id").value(mail.message_id).build().map_err(unbuilt)?;
+        let answer = self
+            .client
+            .send_email()
+            .from_email_address(&self.from)
+            .destination(Destination::builder().to_addresses(mail.to).build())
+            .content(EmailContent::builder().simple(message).build())
+            .email_tags(tag)
+            .send()
+            .await
+            .map_err(|error| mail_error(&error))?;
+        // The mail is on its way; without an id its bounces cannot be matched, and that is all.
+        Ok(answer.message_id().unwrap_or_default().to_owned())
+    }
+}
+
+fn mail_error<E: ProvideErrorMetadata>(
+    error: &SdkError<E, aws_sdk_sesv2::config::http::HttpResponse>,
+) -> ProviderError {
+    match error {
+        SdkError::ConstructionFailure(_) => {
+            ProviderError::Rejected { status: 400, code: None, class: Class::InvalidRequest }
+        }
+        // A time-out or a broken connection may have come after the mail was taken.
+        SdkError::DispatchFailure(failure) if failure.is_timeout() || failure.is_io() => ProviderError::Unknown,
+        SdkError::DispatchFailure(_) => ProviderError::Unavailable { status: None },
+        SdkError::ServiceError(service) => {
+            mail_error_by_code(service.err().code().unwrap_or_default(), service.raw().status().as_u16())
+        }
+        _ => ProviderError::Unknown,
+    }
+}
+
+/// SES's codes: <https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html>.
+fn mail_error_by_code(code: &str, status: u16) -> ProviderError {
+    let rejected = |class| ProviderError::Rejected { status, code: None, class };
+    match code {
+        "TooManyRequestsException" | "LimitExceededException" | "ThrottlingException" | "Throttling" => {
+            ProviderError::RateLimited { retry_after: None }
+        }
+        "MessageRejected" => rejected(Class::Undeliverable),
+        "BadRequestException" | "ValidationException" => rejected(Class::InvalidRequest),
+        "NotFoundException" => rejected(Class::NotFound),
+        "AccountSuspendedException"
+        | "SendingPausedException"
+        | "MailFromDomainNotVerifiedException"
+        | "AccessDeniedException"
+        | "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "ExpiredTokenException" => ProviderError::Misconfigured { status: Some(status), code: None },
+        _ if status >= 500 => ProviderError::Unknown,
+        _ => rejected(Class::InvalidRequest),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timers_are_set_in_whole_seconds_of_utc_and_never_in_the_past() {
+        let time = |text: &str| text.parse::<Timestamp>().unwrap();
+        let now = time("2026-11-23T07:00:00Z");
+        assert_eq!(schedule_expression(time("2026-11-23T09:30:00+02:00"), now), "at(2026-11-23T07:30:00)");
+        assert_eq!(schedule_expression(time("2026-11-23T07:30:00.001Z"), now), "at(2026-11-23T07:30:01)");
+        assert_eq!(schedule_expression(time("2026-11-23T06:30:00Z"), now), "at(2026-11-23T07:00:02)");
+        assert_eq!(schedule_expression(now, now), "at(2026-11-23T07:00:02)");
+    }
+
+    #[test]
+    fn mail_errors_are_sorted_by_what_is_known() {
+        assert_eq!(
+            mail_error_by_code("TooManyRequestsException", 429),
+            ProviderError::RateLimited { retry_after: None }
+        );
+        assert!(matches!(mail_error_by_code("MessageRejected", 400), ProviderError::Rejected { .. }));
+        assert!(matches!(mail_error_by_code("SendingPausedException", 400), ProviderError::Misconfigured { .. }));
+        assert_eq!(mail_error_by_code("InternalFailure", 500), ProviderError::Unknown);
+        assert!(matches!(mail_error_by_code("SomethingNew", 400), ProviderError::Rejected { .. }));
+    }
+}

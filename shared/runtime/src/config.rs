@@ -1,0 +1,390 @@
+//! What a deployment decides, read from the environment once at start.
+//!
+//! One struct per concern, so that a function reads only what it uses: a function that sends no mail starts without
+//! `EMAIL_FROM`. Each has `from_env`, which takes the lookup (tests hand in a map), and `for_testing`. A missing or
+//! contradictory setting is an error with one sentence that names the variable; nothing falls back silently to a fake.
+//! An empty variable counts as missing. Secrets never stand here: see [`crate::secrets`].
+
+use std::{fmt, str::FromStr};
+
+use ivy_domain::{CharityId, Phone};
+use ivy_flows::Settings;
+use reqwest::Url;
+
+/// A setting that is missing or wrong, as a sentence that names it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+fn wrong(name: &str, must: impl fmt::Display) -> ConfigError {
+    ConfigError(format!("The setting {name} {must}."))
+}
+
+/// The process's environment.
+#[must_use]
+pub fn process_environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn optional(lookup: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    lookup(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+}
+
+fn required(lookup: &impl Fn(&str) -> Option<String>, name: &str) -> Result<String, ConfigError> {
+    optional(lookup, name).ok_or_else(|| wrong(name, "is missing"))
+}
+
+fn parsed<T: FromStr>(
+    lookup: &impl Fn(&str) -> Option<String>,
+    name: &str,
+    default: Option<T>,
+    must: &str,
+) -> Result<T, ConfigError> {
+    match (optional(lookup, name), default) {
+        (Some(text), _) => text.parse().map_err(|_| wrong(name, must)),
+        (None, Some(default)) => Ok(default),
+        (None, None) => Err(wrong(name, "is missing")),
+    }
+}
+
+fn base_url(lookup: &impl Fn(&str) -> Option<String>, name: &str) -> Result<Url, ConfigError> {
+    let must = "must be an http or https address without a query";
+    let url: Url = parsed(lookup, name, None, must)?;
+    let plain = matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none();
+    if plain && url.has_host() { Ok(url) } else { Err(wrong(name, must)) }
+}
+
+/// Which deployment this is and where its table and secret are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployment {
+    pub stage: String,
+    pub table_name: String,
+    pub secret_id: String,
+    pub log_level: LogLevel,
+}
+
+/// How much of our own code's events is logged; other crates log warnings only, since their debug lines hold bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+}
+
+impl LogLevel {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
+    }
+}
+
+impl FromStr for LogLevel {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::Error, Self::Warn, Self::Info, Self::Debug]
+            .into_iter()
+            .find(|level| level.as_str().eq_ignore_ascii_case(text))
+            .ok_or(())
+    }
+}
+
+impl Deployment {
+    /// # Errors
+    /// Names the first setting that is missing or wrong.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            stage: required(&lookup, "STAGE")?,
+            table_name: required(&lookup, "TABLE_NAME")?,
+            secret_id: required(&lookup, "SECRET_ID")?,
+            log_level: parsed(&lookup, "LOG_LEVEL", Some(LogLevel::Info), "must be error, warn, info or debug")?,
+        })
+    }
+
+    #[must_use]
+    pub fn for_testing() -> Self {
+        Self {
+            stage: "test".to_owned(),
+            table_name: "ivy-test".to_owned(),
+            secret_id: "ivy/test".to_owned(),
+            log_level: LogLevel::Info,
+        }
+    }
+}
+
+/// The flows' settings (their type stands in `ivy-flows`, with its own `for_testing`).
+///
+/// # Errors
+/// Names the first setting that is missing or wrong.
+pub fn settings_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Settings, ConfigError> {
+    let call_slots = parsed(&lookup, "CALL_SLOTS", Some(20), "must be a whole number")?;
+    let reserved_call_slots = parsed(&lookup, "RESERVED_CALL_SLOTS", Some(4), "must be a whole number")?;
+    if reserved_call_slots >= call_slots {
+        return Err(wrong("RESERVED_CALL_SLOTS", "must be less than CALL_SLOTS"));
+    }
+    let default_charity_id: CharityId =
+        parsed(&lookup, "DEFAULT_CHARITY_ID", None, "must be a UUID in lower case with hyphens")?;
+    Ok(Settings {
+        app_url: base_url(&lookup, "APP_URL")?.as_str().trim_end_matches('/').to_owned(),
+        default_charity_id,
+        agent_sponsor: required(&lookup, "RETELL_AGENT_SPONSOR")?,
+        agent_premium: required(&lookup, "RETELL_AGENT_PREMIUM")?,
+        from_numbers: from_numbers(&required(&lookup, "FROM_NUMBERS")?)?,
+        call_slots,
+        reserved_call_slots,
+        consent_wording_version: required(&lookup, "CONSENT_WORDING_VERSION")?,
+    })
+}
+
+/// `+44=+447700900999,=+15005550106`: prefix and number; the longest prefix first in the answer.
+fn from_numbers(text: &str) -> Result<Vec<(String, String)>, ConfigError> {
+    let name = "FROM_NUMBERS";
+    let mut numbers = Vec::new();
+    for pair in text.split(',') {
+        let shape = || wrong(name, "must be pairs such as +44=+447700900999, separated by commas");
+        let (prefix, number) = pair.trim().split_once('=').ok_or_else(shape)?;
+        let prefix_fits = prefix.is_empty()
+            || prefix.strip_prefix('+').is_some_and(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()));
+        if !prefix_fits || number.parse::<Phone>().is_err() {
+            return Err(shape());
+        }
+        if numbers.iter().any(|(known, _)| known == prefix) {
+            return Err(wrong(name, "must name each prefix once"));
+        }
+        numbers.push((prefix.to_owned(), number.to_owned()));
+    }
+    numbers.sort_by(|(a, _): &(String, String), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    Ok(numbers)
+}
+
+/// Where the voice provider is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetellConfig {
+    pub base_url: Url,
+}
+
+impl RetellConfig {
+    /// # Errors
+    /// Names the first setting that is missing or wrong.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Ok(Self { base_url: base_url(&lookup, "RETELL_BASE_URL")? })
+    }
+
+    #[must_use]
+    pub const fn for_testing(base_url: Url) -> Self {
+        Self { base_url }
+    }
+}
+
+/// Where WhatsApp is and which number of ours sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WhatsAppConfig {
+    pub base_url: Url,
+    pub phone_number_id: String,
+}
+
+impl WhatsAppConfig {
+    /// # Errors
+    /// Names the first setting that is missing or wrong.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            base_url: base_url(&lookup, "WHATSAPP_BASE_URL")?,
+            phone_number_id: required(&lookup, "WHATSAPP_PHONE_NUMBER_ID")?,
+        })
+    }
+
+    #[must_use]
+    pub fn for_testing(base_url: Url) -> Self {
+        Self { base_url, phone_number_id: "100000000000001".to_owned() }
+    }
+}
+
+/// Where Twilio is and what SMS are sent from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TwilioConfig {
+    pub base_url: Url,
+    pub from: String,
+}
+
+impl TwilioConfig {
+    /// # Errors
+    /// Names the first setting that is missing or wrong.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Ok(Self { base_url: base_url(&lookup, "TWILIO_BASE_URL")?, from: required(&lookup, "TWILIO_FROM")? })
+    }
+
+    #[must_use]
+    pub fn for_testing(base_url: Url) -> Self {
+        Self { base_url, from: "+15005550106".to_owned() }
+    }
+}
+
+/// What e-mails are sent from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailConfig {
+    pub from: String,
+}
+
+impl MailConfig {
+    /// # Errors
+    /// Names the setting if it is missing or wrong.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let from = required(&lookup, "EMAIL_FROM")?;
+        if from.contains('@') { Ok(Self { from }) } else { Err(wrong("EMAIL_FROM", "must hold an e-mail address")) }
+    }
+
+    #[must_use]
+    pub fn for_testing() -> Self {
+        Self { from: "Ivy <ivy@ivy.example>".to_owned() }
+    }
+}
+
+/// The addresses of the queues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueueConfig {
+    pub due_calls_url: String,
+    pub messages_url: String,
+    pub plan_users_url: String,
+}
+
+impl QueueConfig {
+    /// # Errors
+    /// Names the first setting that is missing.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            due_calls_url: required(&lookup, "DUE_CALLS_QUEUE_URL")?,
+            messages_url: required(&lookup, "MESSAGES_QUEUE_URL")?,
+            plan_users_url: required(&lookup, "PLAN_USERS_QUEUE_URL")?,
+        })
+    }
+
+    #[must_use]
+    pub fn for_testing() -> Self {
+        Self {
+            due_calls_url: "http://queues.test/due-calls".to_owned(),
+            messages_url: "http://queues.test/messages".to_owned(),
+            plan_users_url: "http://queues.test/plan-users".to_owned(),
+        }
+    }
+}
+
+/// What one-time schedules are made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimerConfig {
+    pub group: String,
+    pub role_arn: String,
+    pub due_calls_arn: String,
+    pub messages_arn: String,
+}
+
+impl TimerConfig {
+    /// # Errors
+    /// Names the first setting that is missing.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            group: required(&lookup, "SCHEDULE_GROUP")?,
+            role_arn: required(&lookup, "SCHEDULER_ROLE_ARN")?,
+            due_calls_arn: required(&lookup, "DUE_CALLS_QUEUE_ARN")?,
+            messages_arn: required(&lookup, "MESSAGES_QUEUE_ARN")?,
+        })
+    }
+
+    #[must_use]
+    pub fn for_testing() -> Self {
+        Self {
+            group: "ivy-test".to_owned(),
+            role_arn: "arn:aws:iam::000000000000:role/ivy-test".to_owned(),
+            due_calls_arn: "arn:aws:sqs:eu-west-2:000000000000:due-calls".to_owned(),
+            messages_arn: "arn:aws:sqs:eu-west-2:000000000000:messages".to_owned(),
+        }
+    }
+}
+
+/// What browsers may do.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct HttpConfig {
+    /// Origins of other sites whose pages may call us, such as `https://app.ivy.example`; none by default.
+    pub cors_origins: Vec<String>,
+}
+
+impl HttpConfig {
+    /// # Errors
+    /// When an origin is not of the form `https://host[:port]`.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let text = optional(&lookup, "CORS_ORIGINS").unwrap_or_default();
+        let origins = text.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        let cors_origins = origins
+            .map(|origin| match Url::parse(origin) {
+                Ok(url) if url.origin().ascii_serialization() == origin => Ok(origin.to_owned()),
+                _ => Err(wrong("CORS_ORIGINS", "must be origins such as https://app.ivy.example, without a path")),
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { cors_origins })
+    }
+
+    #[must_use]
+    pub fn for_testing() -> Self {
+        Self { cors_origins: vec!["https://app.ivy.test".to_owned()] }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full(name: &str) -> Option<String> {
+        let value = match name {
+            "STAGE" => "test",
+            "TABLE_NAME" => "ivy",
+            "SECRET_ID" => "ivy/secret",
+            "APP_URL" => "https://app.ivy.example/",
+            "DEFAULT_CHARITY_ID" => "01931a60-0000-7000-8000-000000000001",
+            "RETELL_AGENT_SPONSOR" => "agent_a",
+            "RETELL_AGENT_PREMIUM" => "agent_b",
+            "FROM_NUMBERS" => "=+15005550106,+44=+447700900999",
+            "CONSENT_WORDING_VERSION" => "2026-11",
+            "CORS_ORIGINS" => "https://app.ivy.example, http://localhost:3000",
+            "RETELL_BASE_URL" => "http://127.0.0.1:9000/",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    }
+
+    fn with(name: &'static str, value: &'static str) -> impl Fn(&str) -> Option<String> {
+        move |asked| if asked == name { Some(value.to_owned()) } else { full(asked) }
+    }
+
+    #[test]
+    fn settings_are_read_and_defaulted() {
+        let settings = settings_from_env(full).unwrap();
+        assert_eq!(settings.app_url, "https://app.ivy.example");
+        assert_eq!((settings.call_slots, settings.reserved_call_slots), (20, 4));
+        assert_eq!(settings.from_numbers[0].0, "+44", "the longest prefix comes first");
+        assert_eq!(Deployment::from_env(full).unwrap().log_level, LogLevel::Info);
+        assert_eq!(HttpConfig::from_env(full).unwrap().cors_origins.len(), 2);
+        assert!(RetellConfig::from_env(full).is_ok());
+    }
+
+    #[test]
+    fn a_missing_or_wrong_setting_is_named_in_one_sentence() {
+        let sentence = |lookup: &dyn Fn(&str) -> Option<String>| settings_from_env(lookup).unwrap_err().to_string();
+        assert_eq!(sentence(&with("APP_URL", " ")), "The setting APP_URL is missing.");
+        assert!(sentence(&with("APP_URL", "ftp://x")).contains("APP_URL must be"));
+        assert!(sentence(&with("CALL_SLOTS", "many")).contains("CALL_SLOTS must be a whole number"));
+        assert!(sentence(&with("RESERVED_CALL_SLOTS", "20")).contains("less than CALL_SLOTS"));
+        assert!(sentence(&with("FROM_NUMBERS", "+44:+447700900999")).contains("FROM_NUMBERS"));
+        assert!(sentence(&with("FROM_NUMBERS", "=+15005550106,=+15005550107")).contains("once"));
+        assert!(sentence(&with("DEFAULT_CHARITY_ID", "mind")).contains("DEFAULT_CHARITY_ID"));
+        let wrong_level = Deployment::from_env(with("LOG_LEVEL", "loud")).unwrap_err().to_string();
+        assert!(wrong_level.contains("LOG_LEVEL"));
+        assert!(HttpConfig::from_env(with("CORS_ORIGINS", "https://app.ivy.example/x")).is_err());
+        assert!(HttpConfig::from_env(with("CORS_ORIGINS", "*")).is_err());
+        assert!(QueueConfig::from_env(full).unwrap_err().to_string().contains("DUE_CALLS_QUEUE_URL"));
+    }
+}

@@ -1,0 +1,226 @@
+//! How every binary starts.
+//!
+//! [`run`] reads the configuration and the secret, makes one shared HTTP client for all AWS clients (each would otherwise
+//! load the trust roots for itself), opens the table, and hands a [`Start`] to the closure that is the binary. Clients of
+//! queues, timers, mail and providers are made only when a function asks for them, and with them their settings and keys
+//! are read, so a function needs only what it uses.
+//!
+//! Region, credentials and `AWS_ENDPOINT_URL` come from the environment; no profile files are looked for. The table is
+//! read once during init, where the CPU is full and the wait is free: the first TLS handshake happens there. A start that
+//! fails writes one JSON line and exits with 1, so that Lambda reports the sentence and not a time-out.
+
+use std::{future::Future, process::ExitCode, sync::Arc, time::Duration};
+
+use aws_config::{
+    BehaviorVersion, SdkConfig,
+    environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
+    retry::RetryConfig,
+    timeout::TimeoutConfig,
+};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use axum::Router;
+use ivy_flows::{
+    Ivy, SystemClock,
+    ports::{Mailer, Queues, Timers},
+};
+use ivy_providers::{retell::Retell, twilio::Twilio, whatsapp::WhatsApp};
+use ivy_store::{Keyring, Store};
+use secrecy::ExposeSecret as _;
+
+use crate::{
+    auth::AppState,
+    aws::{SchedulerTimers, SesMailer, SqsQueues},
+    config::{
+        self, ConfigError, Deployment, HttpConfig, LogLevel, MailConfig, QueueConfig, RetellConfig, TimerConfig,
+        TwilioConfig, WhatsAppConfig,
+    },
+    secrets::{SecretError, Secrets},
+    telemetry,
+};
+
+/// Why a function did not start, as a sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("A client cannot be made: {0}.")]
+    Client(String),
+    /// The Lambda runtime ended with an error.
+    #[error("The Lambda runtime cannot go on: {0}.")]
+    Runtime(String),
+}
+
+impl StartError {
+    /// The variant's own stable name, for logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Config(_) => "config",
+            Self::Secret(_) => "secret",
+            Self::Client(_) => "client",
+            Self::Runtime(_) => "runtime",
+        }
+    }
+}
+
+/// A started function: its configuration, secret and table, and the makers of its clients.
+#[derive(Debug)]
+pub struct Start {
+    deployment: Deployment,
+    sdk: SdkConfig,
+    secrets: Secrets,
+    http: reqwest::Client,
+    ivy: Ivy,
+}
+
+/// Runs a binary: begins, runs `body`, and says in one line why it could not.
+pub async fn run<F, Fut>(body: F) -> ExitCode
+where
+    F: FnOnce(Start) -> Fut,
+    Fut: Future<Output = Result<(), StartError>>,
+{
+    let work = async {
+        let start = Start::begin().await?;
+        body(start).await
+    };
+    match Box::pin(work).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Does nothing if the start came far enough to install its own.
+            telemetry::install(LogLevel::Info);
+            tracing::error!(event = "start_failed", error_name = error.name(), error = %error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(deprecated, reason = "the type's new home is a crate that nothing else here needs")]
+fn no_profile_files() -> aws_config::profile::profile_file::ProfileFiles {
+    aws_config::profile::profile_file::ProfileFiles::builder().build()
+}
+
+/// The shared configuration of all AWS clients, from the environment alone.
+async fn sdk_config() -> SdkConfig {
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .region(EnvironmentVariableRegionProvider::new())
+        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+        .profile_files(no_profile_files())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(2))
+                .operation_attempt_timeout(Duration::from_secs(5))
+                .operation_timeout(Duration::from_secs(12))
+                .build(),
+        )
+        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .load()
+        .await
+}
+
+impl Start {
+    /// Telemetry, secret, table and settings.
+    ///
+    /// # Errors
+    /// Names the first thing that is missing or wrong.
+    pub async fn begin() -> Result<Self, StartError> {
+        let environment = config::process_environment;
+        let deployment = Deployment::from_env(environment)?;
+        telemetry::install(deployment.log_level);
+        std::panic::set_hook(Box::new(|panic| {
+            // The message may hold values; the place is enough to find it.
+            let location = panic.location().map(|l| format!("{}:{}", l.file(), l.line())).unwrap_or_default();
+            tracing::error!(event = "panicked", location);
+        }));
+        let settings = config::settings_from_env(environment)?;
+        let sdk = Box::pin(sdk_config()).await;
+        let secrets_manager = aws_sdk_secretsmanager::Client::new(&sdk);
+        let secrets = Secrets::fetch(&secrets_manager, &deployment.secret_id);
+        let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
+        let open = |keyring| Store::new(dynamodb.clone(), deployment.table_name.clone(), keyring);
+        // Both at once, since each waits for a TLS handshake of its own; the ping reads nothing that a key seals.
+        let keyless = open(Keyring::from_master_key(&[]));
+        let (secrets, warmed) = tokio::join!(Box::pin(secrets), Box::pin(keyless.ping()));
+        let secrets = secrets?;
+        telemetry::best_effort("warm_up_table", warmed);
+        let ivy = Ivy::new(open(secrets.keyring()?), Arc::new(SystemClock), Arc::new(settings));
+        Ok(Self { deployment, sdk, secrets, http: ivy_providers::http_client(), ivy })
+    }
+
+    #[must_use]
+    pub const fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    #[must_use]
+    pub const fn ivy(&self) -> &Ivy {
+        &self.ivy
+    }
+
+    #[must_use]
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// The state of a router.
+    #[must_use]
+    pub fn state(&self) -> AppState {
+        AppState::new(self.ivy.clone())
+    }
+
+    /// # Errors
+    /// When its settings or its key are missing.
+    pub fn retell(&self) -> Result<Retell, StartError> {
+        let RetellConfig { base_url } = RetellConfig::from_env(config::process_environment)?;
+        Ok(Retell::new(self.http.clone(), base_url, self.secrets.retell_api_key()?))
+    }
+
+    /// # Errors
+    /// When its settings or its token are missing.
+    pub fn whatsapp(&self) -> Result<WhatsApp, StartError> {
+        let WhatsAppConfig { base_url, phone_number_id } = WhatsAppConfig::from_env(config::process_environment)?;
+        Ok(WhatsApp::new(self.http.clone(), base_url, phone_number_id, self.secrets.whatsapp_token()?))
+    }
+
+    /// # Errors
+    /// When its settings or its account are missing.
+    pub fn twilio(&self) -> Result<Twilio, StartError> {
+        let TwilioConfig { base_url, from } = TwilioConfig::from_env(config::process_environment)?;
+        let account_sid = self.secrets.twilio_account_sid()?.expose_secret().to_owned();
+        Ok(Twilio::new(self.http.clone(), base_url, account_sid, self.secrets.twilio_auth_token()?, from))
+    }
+
+    /// # Errors
+    /// When the queues' addresses are missing.
+    pub fn queues(&self) -> Result<Arc<dyn Queues>, StartError> {
+        let config = QueueConfig::from_env(config::process_environment)?;
+        Ok(Arc::new(SqsQueues::new(aws_sdk_sqs::Client::new(&self.sdk), config)))
+    }
+
+    /// # Errors
+    /// When the schedules' settings are missing.
+    pub fn timers(&self) -> Result<Arc<dyn Timers>, StartError> {
+        let config = TimerConfig::from_env(config::process_environment)?;
+        let client = aws_sdk_scheduler::Client::new(&self.sdk);
+        Ok(Arc::new(SchedulerTimers::new(client, config, self.ivy.clock.clone())))
+    }
+
+    /// # Errors
+    /// When the sender's address is missing.
+    pub fn mailer(&self) -> Result<Arc<dyn Mailer>, StartError> {
+        let MailConfig { from } = MailConfig::from_env(config::process_environment)?;
+        Ok(Arc::new(SesMailer::new(aws_sdk_sesv2::Client::new(&self.sdk), from)))
+    }
+
+    /// Runs an endpoint, in all layers, until Lambda ends it.
+    ///
+    /// # Errors
+    /// When its settings are wrong or the Lambda runtime cannot go on.
+    pub async fn serve(&self, router: Router<AppState>) -> Result<(), StartError> {
+        let config = HttpConfig::from_env(config::process_environment)?;
+        crate::http::serve(crate::http::harden(router.with_state(self.state()), &config)).await
+    }
+}

@@ -1,0 +1,299 @@
+//! What the table holds beyond the domain's own types, and how entities become items.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ivy_domain::{
+    MessageId, SessionId, User, UserId,
+    call::Call,
+    days,
+    stats::Counters,
+    streak::Streak,
+    wallet::{PeriodRule, Wallet},
+    workout::{Workout, WorkoutStatus},
+};
+use jiff::{Timestamp, civil::Date};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Item, Keyring, StoreError, UserCipher};
+
+/// A user with the cipher for what is theirs.
+#[derive(Debug, Clone)]
+pub struct Profile {
+    pub user: User,
+    pub cipher: UserCipher,
+}
+
+/// Plans that are not logged yet, nearest first.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Agenda(Vec<Workout>);
+
+impl Agenda {
+    /// How many plans may be open at once.
+    pub const MOST: usize = 60;
+    /// A plan that was never logged leaves the agenda after this many days; it can still be logged by its id.
+    const KEPT_DAYS: i64 = 8;
+
+    #[must_use]
+    pub fn plans(&self) -> &[Workout] {
+        &self.0
+    }
+
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.0.len() >= Self::MOST
+    }
+
+    /// The plan that "done" on a day means: the first of that day that is not logged.
+    #[must_use]
+    pub fn open_on(&self, date: Date) -> Option<&Workout> {
+        self.0.iter().find(|plan| plan.date == date)
+    }
+
+    /// Keeps the agenda in step with a workout that was planned, moved or logged, and forgets plans long past.
+    pub fn follow(&mut self, workout: &Workout, today: Date) {
+        self.0.retain(|plan| plan.id != workout.id && (plan.date - today).get_days() >= -Self::KEPT_DAYS as i32);
+        if workout.status == WorkoutStatus::Planned {
+            self.0.push(workout.clone());
+            self.0.sort_by_key(|plan| (plan.date, plan.planned_time, plan.id));
+        }
+    }
+
+    /// Drops a plan that was deleted.
+    pub fn forget(&mut self, id: ivy_domain::WorkoutId) {
+        self.0.retain(|plan| plan.id != id);
+    }
+}
+
+/// The streak and the open plans: one item, because both change whenever something is planned or logged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    pub streak: Streak,
+    #[serde(default)]
+    pub agenda: Agenda,
+    #[serde(default)]
+    pub version: u64,
+}
+
+/// When we last heard from the user, and what we sent by ourselves.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Contact {
+    /// The last message of the user on WhatsApp: opens the 24-hour window for free text.
+    #[serde(default)]
+    pub whatsapp_inbound_at: Option<Timestamp>,
+    #[serde(default)]
+    pub sms_inbound_at: Option<Timestamp>,
+    /// When the user last talked with us in a call.
+    #[serde(default)]
+    pub answered_call_at: Option<Timestamp>,
+    /// When we last said that we did not understand.
+    #[serde(default)]
+    pub acknowledged_at: Option<Timestamp>,
+    /// Automatic replies by local date (the last two days).
+    #[serde(default)]
+    pub automatic_replies: BTreeMap<Date, u32>,
+    /// Whether the first call has taken place.
+    #[serde(default)]
+    pub onboarding_call_done: bool,
+    #[serde(default)]
+    pub version: u64,
+}
+
+impl Contact {
+    /// The user's last sign of life on any channel.
+    #[must_use]
+    pub fn last_heard_at(&self) -> Option<Timestamp> {
+        [self.whatsapp_inbound_at, self.sms_inbound_at, self.answered_call_at].into_iter().flatten().max()
+    }
+}
+
+/// A user's present state: everything that one query over `ME#` brings.
+#[derive(Debug, Clone)]
+pub struct Me {
+    pub profile: Profile,
+    pub contact: Contact,
+    pub counters: Counters,
+    progress: Option<Progress>,
+    wallet: Option<Wallet>,
+}
+
+impl Me {
+    #[must_use]
+    pub fn user(&self) -> &User {
+        &self.profile.user
+    }
+
+    #[must_use]
+    pub fn id(&self) -> UserId {
+        self.profile.user.id
+    }
+
+    /// The user's local day at a moment.
+    #[must_use]
+    pub fn date_at(&self, now: Timestamp) -> Date {
+        days::local_date(now, &self.user().timezone)
+    }
+
+    /// The streak and agenda as stored, or fresh ones that begin with the user.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.progress.clone().unwrap_or_else(|| {
+            let since = self.date_at(self.user().onboarded_at.unwrap_or(self.user().created_at));
+            Progress { streak: Streak::new(since, self.user().preferred_days), agenda: Agenda::default(), version: 0 }
+        })
+    }
+
+    /// The wallet with the period that `now` lies in: a new period starts by rule on first use.
+    #[must_use]
+    pub fn wallet(&self, now: Timestamp) -> Wallet {
+        let rule = PeriodRule::of(self.user());
+        let mut wallet = self.wallet.clone().unwrap_or_else(|| Wallet::open(now, &rule));
+        wallet.roll(now, &rule);
+        wallet
+    }
+
+    /// When we last heard from the user in any way, logging included.
+    #[must_use]
+    pub fn last_interaction_at(&self) -> Option<Timestamp> {
+        self.contact.last_heard_at().max(self.counters.last_logged_at)
+    }
+
+    /// Reads the items of the `ME#` query; `None` without a profile.
+    pub(crate) fn from_items(items: Vec<Item>, keyring: &Keyring) -> Result<Option<Self>, StoreError> {
+        let (mut profile, mut progress, mut wallet) = (None, None, None);
+        let (mut counters, mut contact) = (Counters::default(), Contact::default());
+        for item in items {
+            match entity_of(&item) {
+                "user" => profile = Some(profile_from(item, keyring)?),
+                "progress" => progress = Some(from_item("progress", item)?),
+                "wallet" => wallet = Some(from_item("wallet", item)?),
+                "counters" => counters = from_item("counters", item)?,
+                "contact" => contact = from_item("contact", item)?,
+                _ => {}
+            }
+        }
+        Ok(profile.map(|profile| Self { profile, contact, counters, progress, wallet }))
+    }
+}
+
+/// A call as stored: the domain's call and what only the adapters need.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredCall {
+    #[serde(flatten)]
+    pub call: Call,
+    /// The provider's analysis was taken in (its effects happen once).
+    #[serde(default)]
+    pub analyzed: bool,
+    /// The slot that the last attempt took.
+    #[serde(default)]
+    pub slot: Option<u32>,
+}
+
+impl StoredCall {
+    #[must_use]
+    pub fn new(call: Call) -> Self {
+        Self { call, analyzed: false, slot: None }
+    }
+}
+
+/// What was said in a call, sealed; gone 90 days after it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Transcript {
+    #[serde(default)]
+    pub transcript: Option<String>,
+    #[serde(default)]
+    pub summary: Option<String>,
+    #[serde(default)]
+    pub recording_url: Option<String>,
+    /// The variables that the agent was given.
+    #[serde(default)]
+    pub context: Option<String>,
+}
+
+/// One sign-in on one device: a family of refresh tokens, of which only the newest is good.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    pub id: SessionId,
+    pub user_id: UserId,
+    /// The number of the newest token.
+    pub current: u64,
+    pub rotated_at: Timestamp,
+    pub created_at: Timestamp,
+    /// Unix seconds; the table's TTL attribute.
+    pub expires_at: i64,
+    pub version: u64,
+}
+
+/// An outstanding sign-in link and its code, both as hashes. Without a user it is a decoy that nothing opens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SignInRequest {
+    pub user_id: Option<UserId>,
+    pub link_hash: String,
+    pub code_hash: String,
+    pub tries_left: u32,
+    /// Unix seconds; the table's TTL attribute.
+    pub expires_at: i64,
+    pub version: u64,
+}
+
+/// The stored answer to a request with an `Idempotency-Key`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IdempotencyRecord {
+    pub fingerprint: String,
+    pub status: u16,
+    pub body: String,
+    pub expires_at: i64,
+}
+
+/// A place among the calls that the provider allows at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Slot {
+    pub number: u32,
+    pub attempt_id: String,
+    pub lease_until: Timestamp,
+}
+
+/// Whose message a provider's id names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageOwner {
+    pub user_id: UserId,
+    pub message_id: MessageId,
+}
+
+pub(crate) fn entity_of(item: &Item) -> &str {
+    item.get("entity").and_then(|v| v.as_s().ok()).map_or("", String::as_str)
+}
+
+pub(crate) fn string_of<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name).and_then(|v| v.as_s().ok()).map(String::as_str)
+}
+
+/// An entity's fields as attributes, without those that are absent.
+pub(crate) fn to_item<T: Serialize>(entity: &'static str, value: &T) -> Result<Item, StoreError> {
+    let mut item: Item = serde_dynamo::to_item(value).map_err(|e| StoreError::unreadable(entity, e))?;
+    item.retain(|_, value| !matches!(value, AttributeValue::Null(_)));
+    Ok(item)
+}
+
+pub(crate) fn from_item<T: DeserializeOwned>(entity: &'static str, item: Item) -> Result<T, StoreError> {
+    serde_dynamo::from_item(item).map_err(|e| StoreError::unreadable(entity, e))
+}
+
+/// A profile's item: the phone sealed, the salt and the phone's hash beside it.
+pub(crate) fn profile_item(profile: &Profile) -> Result<Item, StoreError> {
+    let mut item = to_item("user", &profile.user)?;
+    let sealed = profile.cipher.seal("phone", profile.user.phone.as_str())?;
+    item.insert("phone".to_owned(), AttributeValue::S(sealed));
+    item.insert("salt".to_owned(), AttributeValue::S(profile.cipher.salt().to_owned()));
+    Ok(item)
+}
+
+pub(crate) fn profile_from(mut item: Item, keyring: &Keyring) -> Result<Profile, StoreError> {
+    let missing = || StoreError::unreadable("user", "a field is missing");
+    let id: UserId = string_of(&item, "id").ok_or_else(missing)?.parse().map_err(|e| StoreError::unreadable("user", e))?;
+    let cipher = keyring.user_cipher(id, string_of(&item, "salt").ok_or_else(missing)?);
+    let phone = cipher.open("phone", string_of(&item, "phone").ok_or_else(missing)?)?;
+    item.insert("phone".to_owned(), AttributeValue::S(phone));
+    Ok(Profile { user: from_item("user", item)?, cipher })
+}

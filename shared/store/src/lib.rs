@@ -1,0 +1,57 @@
+//! Ivy's table: the only crate that knows DynamoDB.
+//!
+//! [`keys`] holds the one table of keys that people read. [`Store`] reads entities and commits a [`Transaction`]: every
+//! change of state is one transaction whose items each carry their own condition, so a duplicate, a race or a crash
+//! either changes everything or nothing. Phone numbers, transcripts, recordings and message words are encrypted here
+//! ([`Keyring`], [`UserCipher`]) before they leave the process.
+
+mod crypto;
+mod entities;
+mod error;
+pub mod keys;
+mod reads;
+mod schema;
+mod transaction;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+pub use crypto::{Keyring, UserCipher};
+pub use entities::{
+    Agenda, Contact, IdempotencyRecord, Me, MessageOwner, Profile, Progress, Session, SignInRequest, Slot, StoredCall,
+    Transcript,
+};
+pub use error::StoreError;
+pub use reads::PageOf;
+pub use schema::create_table;
+pub use transaction::Transaction;
+
+/// An item as DynamoDB holds it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// The table, through the real SDK client. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    client: aws_sdk_dynamodb::Client,
+    table: String,
+    keyring: Keyring,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("table", &self.table).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    #[must_use]
+    pub fn new(client: aws_sdk_dynamodb::Client, table: String, keyring: Keyring) -> Self {
+        Self { client, table, keyring }
+    }
+
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+}

@@ -1,0 +1,427 @@
+//! Reads: one round trip each, as the access patterns in the spec demand. All of a user's own items are read consistently.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
+use ivy_domain::{
+    CallId, CharityId, MessageId, SessionId, UserId, WorkoutId,
+    call::CallState,
+    charity::Charity,
+    message::Message,
+    wallet::Donation,
+    workout::Workout,
+};
+use jiff::{Timestamp, civil::Date};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    IdempotencyRecord, Item, Me, MessageOwner, Profile, Session, SignInRequest, Slot, Store, StoreError, StoredCall,
+    Transcript, UserCipher,
+    entities::{entity_of, from_item, profile_from, string_of},
+    keys::{self, Key},
+};
+
+/// One page of a list, newest first. `next` is the position to go on from.
+#[derive(Debug, Clone)]
+pub struct PageOf<T> {
+    pub items: Vec<T>,
+    pub next: Option<String>,
+}
+
+/// Keys asked for again when the table returned only some of a batch.
+const BATCH_ROUNDS: usize = 4;
+
+fn string(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+fn is_at(item: &Item, key: &Key) -> bool {
+    string_of(item, "pk") == Some(&key.pk) && string_of(item, "sk") == Some(&key.sk)
+}
+
+/// Takes the item of a key out of a batch.
+fn take(items: &mut Vec<Item>, key: &Key) -> Option<Item> {
+    let index = items.iter().position(|item| is_at(item, key))?;
+    Some(items.swap_remove(index))
+}
+
+fn me_keys(user: UserId) -> [Key; 5] {
+    [keys::profile(user), keys::progress(user), keys::wallet(user), keys::counters(user), keys::contact(user)]
+}
+
+impl Store {
+    async fn get(&self, key: Key) -> Result<Option<Item>, StoreError> {
+        let request = self.client.get_item().table_name(&self.table).set_key(Some(key.into())).consistent_read(true);
+        let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+        Ok(answer.item)
+    }
+
+    async fn get_as<T: DeserializeOwned>(&self, entity: &'static str, key: Key) -> Result<Option<T>, StoreError> {
+        self.get(key).await?.map(|item| from_item(entity, item)).transpose()
+    }
+
+    async fn batch_get(&self, keys: Vec<Key>) -> Result<Vec<Item>, StoreError> {
+        let mut found = Vec::new();
+        let keys: Vec<HashMap<String, AttributeValue>> = keys.into_iter().map(Into::into).collect();
+        let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        let mut open = HashMap::from([(self.table.clone(), request.map_err(|e| StoreError::Refused(e.to_string()))?)]);
+        for _ in 0..BATCH_ROUNDS {
+            let request = self.client.batch_get_item().set_request_items(Some(open));
+            let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+            found.extend(answer.responses.unwrap_or_default().into_values().flatten());
+            open = answer.unprocessed_keys.unwrap_or_default();
+            if open.is_empty() {
+                return Ok(found);
+            }
+        }
+        Err(StoreError::Unavailable("keys stayed unprocessed".to_owned()))
+    }
+
+    /// A page of the items of a partition whose sort keys begin with a prefix, newest first.
+    async fn list(&self, pk: String, prefix: &str, limit: u32, after: Option<&str>) -> Result<PageOf<Item>, StoreError> {
+        let mut request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", string(&pk))
+            .expression_attribute_values(":prefix", string(prefix))
+            .consistent_read(true)
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        if let Some(sk) = after {
+            request = request.exclusive_start_key("pk", string(pk)).exclusive_start_key("sk", string(sk));
+        }
+        let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+        let next = answer.last_evaluated_key.as_ref().and_then(|key| string_of(key, "sk")).map(str::to_owned);
+        Ok(PageOf { items: answer.items.unwrap_or_default(), next })
+    }
+
+    /// Whether the table answers: one read of a key that need not exist.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.get(keys::slot(0)).await.map(|_| ())
+    }
+
+    /// A user's present state: profile, streak, wallet, counters, contact. One query.
+    pub async fn me(&self, user: UserId) -> Result<Option<Me>, StoreError> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", string(keys::user_partition(user)))
+            .expression_attribute_values(":prefix", string(keys::ME))
+            .consistent_read(true);
+        let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+        Me::from_items(answer.items.unwrap_or_default(), &self.keyring)
+    }
+
+    /// A user's state and one of their workouts. One batch, and a second read only for a workout that moved to another day.
+    pub async fn me_and_workout(&self, user: UserId, id: WorkoutId) -> Result<(Option<Me>, Option<Workout>), StoreError> {
+        let key = keys::workout_by_id(user, id);
+        let mut wanted = me_keys(user).to_vec();
+        wanted.push(key.clone());
+        let mut items = self.batch_get(wanted).await?;
+        let mut found = take(&mut items, &key);
+        if let Some(date) = found.as_ref().and_then(|item| string_of(item, "moved_to")) {
+            let date: Date = date.parse().map_err(|e| StoreError::unreadable("moved", e))?;
+            found = self.get(keys::workout(user, date, id)).await?;
+        }
+        let workout = found.map(|item| from_item("workout", item)).transpose()?;
+        Ok((Me::from_items(items, &self.keyring)?, workout))
+    }
+
+    /// A user's state, one of their calls, and whether an event was processed before. One batch.
+    pub async fn me_and_call(
+        &self,
+        user: UserId,
+        id: CallId,
+        event: Option<(&str, &str)>,
+    ) -> Result<(Option<Me>, Option<StoredCall>, bool), StoreError> {
+        let call_key = keys::call(user, id);
+        let mut wanted = me_keys(user).to_vec();
+        wanted.push(call_key.clone());
+        let event_key = event.map(|(provider, id)| keys::processed_event(provider, id));
+        wanted.extend(event_key.clone());
+        let mut items = self.batch_get(wanted).await?;
+        let seen = event_key.and_then(|key| take(&mut items, &key)).is_some();
+        let call = take(&mut items, &call_key).map(|item| from_item("call", item)).transpose()?;
+        Ok((Me::from_items(items, &self.keyring)?, call, seen))
+    }
+
+    /// A user's state and whether an event was processed before. One batch.
+    pub async fn me_and_event(&self, user: UserId, provider: &str, id: &str) -> Result<(Option<Me>, bool), StoreError> {
+        let event_key = keys::processed_event(provider, id);
+        let mut wanted = me_keys(user).to_vec();
+        wanted.push(event_key.clone());
+        let mut items = self.batch_get(wanted).await?;
+        let seen = take(&mut items, &event_key).is_some();
+        Ok((Me::from_items(items, &self.keyring)?, seen))
+    }
+
+    /// A user's state and one of their messages. One batch.
+    pub async fn me_and_message(&self, user: UserId, id: MessageId) -> Result<(Option<Me>, Option<Message>), StoreError> {
+        let key = keys::message(user, id);
+        let mut wanted = me_keys(user).to_vec();
+        wanted.push(key.clone());
+        let mut items = self.batch_get(wanted).await?;
+        let found = take(&mut items, &key);
+        let me = Me::from_items(items, &self.keyring)?;
+        let message = match (&me, found) {
+            (Some(me), Some(item)) => Some(open_message(item, &me.profile.cipher)?),
+            _ => None,
+        };
+        Ok((me, message))
+    }
+
+    pub async fn profile(&self, user: UserId) -> Result<Option<Profile>, StoreError> {
+        self.get(keys::profile(user)).await?.map(|item| profile_from(item, &self.keyring)).transpose()
+    }
+
+    /// The profiles of up to 100 users; those that are gone are left out. One batch.
+    pub async fn profiles(&self, users: &[UserId]) -> Result<Vec<Profile>, StoreError> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        let items = self.batch_get(users.iter().map(|user| keys::profile(*user)).collect()).await?;
+        items.into_iter().map(|item| profile_from(item, &self.keyring)).collect()
+    }
+
+    /// The workouts of one local day, in the order of their ids. Stubs of moved ones are left out.
+    pub async fn workouts_on(&self, user: UserId, date: Date) -> Result<Vec<Workout>, StoreError> {
+        let page = self.list(keys::user_partition(user), &keys::workouts_on(date), 100, None).await?;
+        let mut workouts: Vec<Workout> = page
+            .items
+            .into_iter()
+            .filter(|item| entity_of(item) == "workout")
+            .map(|item| from_item("workout", item))
+            .collect::<Result<_, _>>()?;
+        workouts.sort_by_key(|workout| (workout.planned_time, workout.id));
+        Ok(workouts)
+    }
+
+    pub async fn list_calls(&self, user: UserId, limit: u32, after: Option<&str>) -> Result<PageOf<StoredCall>, StoreError> {
+        let page = self.list(keys::user_partition(user), keys::CALLS, limit, after).await?;
+        let items = page.items.into_iter().map(|item| from_item("call", item)).collect::<Result<_, _>>()?;
+        Ok(PageOf { items, next: page.next })
+    }
+
+    pub async fn list_donations(&self, user: UserId, limit: u32, after: Option<&str>) -> Result<PageOf<Donation>, StoreError> {
+        let page = self.list(keys::user_partition(user), keys::DONATIONS, limit, after).await?;
+        let items = page.items.into_iter().map(|item| from_item("donation", item)).collect::<Result<_, _>>()?;
+        Ok(PageOf { items, next: page.next })
+    }
+
+    /// A page of a user's messages, opened with their cipher.
+    pub async fn list_messages(&self, profile: &Profile, limit: u32, after: Option<&str>) -> Result<PageOf<Message>, StoreError> {
+        let page = self.list(keys::user_partition(profile.user.id), keys::MESSAGES, limit, after).await?;
+        let items = page.items.into_iter().map(|item| open_message(item, &profile.cipher)).collect::<Result<_, _>>()?;
+        Ok(PageOf { items, next: page.next })
+    }
+
+    /// A call with its owner's profile and what was said in it. One batch.
+    pub async fn call_with_transcript(
+        &self,
+        user: UserId,
+        id: CallId,
+    ) -> Result<Option<(StoredCall, Transcript)>, StoreError> {
+        let keys = [keys::profile(user), keys::call(user, id), keys::transcript(user, id)];
+        let mut items = self.batch_get(keys.to_vec()).await?;
+        let (Some(profile), Some(call)) = (take(&mut items, &keys[0]), take(&mut items, &keys[1])) else {
+            return Ok(None);
+        };
+        let cipher = profile_from(profile, &self.keyring)?.cipher;
+        let mut words: Transcript =
+            take(&mut items, &keys[2]).map(|item| from_item("transcript", item)).transpose()?.unwrap_or_default();
+        let open = |field, sealed: Option<String>| sealed.map(|text| cipher.open(field, &text)).transpose();
+        words.transcript = open("transcript", words.transcript)?;
+        words.summary = open("summary", words.summary)?;
+        words.recording_url = open("recording_url", words.recording_url)?;
+        words.context = open("context", words.context)?;
+        Ok(Some((from_item("call", call)?, words)))
+    }
+
+    pub async fn call(&self, user: UserId, id: CallId) -> Result<Option<StoredCall>, StoreError> {
+        self.get_as("call", keys::call(user, id)).await
+    }
+
+    pub async fn calls(&self, user: UserId, ids: &[CallId]) -> Result<Vec<StoredCall>, StoreError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let items = self.batch_get(ids.iter().map(|id| keys::call(user, *id)).collect()).await?;
+        items.into_iter().map(|item| from_item("call", item)).collect()
+    }
+
+    /// Who owns a phone number or an e-mail address, by its keyed hash.
+    pub async fn contact_owner(&self, contact: &ivy_domain::values::Contact) -> Result<Option<UserId>, StoreError> {
+        let key = match contact {
+            ivy_domain::values::Contact::Phone(phone) => keys::phone_owner(&self.keyring.phone_hash(phone)),
+            ivy_domain::values::Contact::Email(email) => keys::email_owner(&self.keyring.email_hash(email)),
+        };
+        let found = self.get(key).await?;
+        let owner = found.as_ref().and_then(|item| string_of(item, "user_id"));
+        owner.map(|id| id.parse().map_err(|e| StoreError::unreadable("owner", e))).transpose()
+    }
+
+    pub async fn sign_in_request(&self, contact_hash: &str) -> Result<Option<SignInRequest>, StoreError> {
+        self.get_as("sign_in", keys::sign_in_request(contact_hash)).await
+    }
+
+    pub async fn session(&self, user: UserId, id: SessionId) -> Result<Option<Session>, StoreError> {
+        self.get_as("session", keys::session(user, id)).await
+    }
+
+    pub async fn idempotency(&self, subject: &str, key_hash: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
+        self.get_as("idempotency", keys::idempotency(subject, key_hash)).await
+    }
+
+    pub async fn message_owner(&self, provider: &str, provider_id: &str) -> Result<Option<MessageOwner>, StoreError> {
+        self.get_as("message_owner", keys::provider_message(provider, provider_id)).await
+    }
+
+    pub async fn charity(&self, id: CharityId) -> Result<Option<Charity>, StoreError> {
+        self.get_as("charity", keys::charity(id)).await
+    }
+
+    pub async fn put_charity(&self, charity: &Charity) -> Result<(), StoreError> {
+        let mut transaction = self.transaction();
+        transaction.charity(charity);
+        transaction.commit().await
+    }
+
+    /// The slots that are taken at present.
+    pub async fn slots(&self) -> Result<Vec<Slot>, StoreError> {
+        let page = self.list(keys::SLOTS.to_owned(), "", 1000, None).await?;
+        page.items.into_iter().map(|item| from_item("slot", item)).collect()
+    }
+
+    /// Gives a slot back if this attempt still holds it.
+    pub async fn release_slot(&self, number: u32, attempt_id: &str) -> Result<(), StoreError> {
+        let request = self
+            .client
+            .delete_item()
+            .table_name(&self.table)
+            .set_key(Some(keys::slot(number).into()))
+            .condition_expression("attempt_id = :attempt")
+            .expression_attribute_values(":attempt", string(attempt_id));
+        match Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e)) {
+            Ok(_) | Err(StoreError::ConditionFailed(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Calls of a shard that needed attention by `until`, oldest first: whose they are and which.
+    pub async fn due_calls(&self, shard: u64, until: Timestamp, limit: u32) -> Result<Vec<(UserId, CallId)>, StoreError> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("gsi1")
+            .key_condition_expression("gsi1pk = :pk AND gsi1sk <= :until")
+            .expression_attribute_values(":pk", string(keys::due_partition(shard)))
+            .expression_attribute_values(":until", string(keys::sortable(until)))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+        let parse = |item: &Item| {
+            let user = string_of(item, "pk")?.strip_prefix("USER#")?.parse().ok()?;
+            let call = string_of(item, "sk")?.strip_prefix(keys::CALLS)?.parse().ok()?;
+            Some((user, call))
+        };
+        let items = answer.items.unwrap_or_default();
+        items.iter().map(|item| parse(item).ok_or_else(|| StoreError::unreadable("call", "its key"))).collect()
+    }
+
+    /// A page of the users of a zone's shard that may be called, by id.
+    pub async fn users_of_zone(
+        &self,
+        zone: &str,
+        shard: u64,
+        limit: u32,
+        after: Option<UserId>,
+    ) -> Result<PageOf<UserId>, StoreError> {
+        let pk = keys::zone_partition(zone, shard);
+        let mut request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("gsi2")
+            .expression_attribute_values(":pk", string(pk))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        request = match after {
+            None => request.key_condition_expression("gsi2pk = :pk"),
+            Some(user) => request
+                .key_condition_expression("gsi2pk = :pk AND gsi2sk > :after")
+                .expression_attribute_values(":after", string(user)),
+        };
+        let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+        let items: Vec<UserId> = answer
+            .items
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|item| string_of(item, "gsi2sk")?.parse().ok())
+            .collect();
+        let next = answer.last_evaluated_key.and_then(|_| items.last()).map(ToString::to_string);
+        Ok(PageOf { items, next })
+    }
+
+    /// Counts a request against a limit per window. Answers how many there were, this one included, unless the limit was
+    /// reached before it: then nothing is counted and the answer is `None`.
+    pub async fn count_request(
+        &self,
+        name: &str,
+        subject: &str,
+        limit: u32,
+        window_seconds: i64,
+        now: Timestamp,
+    ) -> Result<Option<u32>, StoreError> {
+        let window_start = now.as_second() - now.as_second().rem_euclid(window_seconds);
+        let key = keys::rate_limit(name, &self.keyring.keyed_hash("rate-limit", subject), window_start);
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .set_key(Some(key.into()))
+            .update_expression("SET #entity = :entity, #expires = :expires ADD #count :one")
+            .condition_expression("attribute_not_exists(#count) OR #count < :limit")
+            .expression_attribute_names("#entity", "entity")
+            .expression_attribute_names("#expires", "expires_at")
+            .expression_attribute_names("#count", "count")
+            .expression_attribute_values(":entity", string("rate_limit"))
+            .expression_attribute_values(":expires", AttributeValue::N((window_start + 2 * window_seconds).to_string()))
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()))
+            .return_values(ReturnValue::UpdatedNew);
+        match Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e)) {
+            Ok(answer) => {
+                let count = answer.attributes.as_ref().and_then(|a| a.get("count")).and_then(|v| v.as_n().ok());
+                Ok(Some(count.and_then(|n| n.parse().ok()).unwrap_or(1)))
+            }
+            Err(StoreError::ConditionFailed(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a call is over; for tools and tests.
+    pub async fn call_state(&self, user: UserId, id: CallId) -> Result<Option<CallState>, StoreError> {
+        Ok(self.call(user, id).await?.map(|stored| stored.call.state))
+    }
+}
+
+fn open_message(mut item: Item, cipher: &UserCipher) -> Result<Message, StoreError> {
+    let body = item.remove("body").and_then(|v| v.as_s().ok().cloned());
+    let notice = item.remove("notice").and_then(|v| v.as_s().ok().cloned());
+    let mut message: Message = from_item("message", item)?;
+    if let Some(sealed) = body {
+        let words = cipher.open("body", &sealed)?;
+        message.body = serde_json::from_str(&words).map_err(|e| StoreError::unreadable("message", e))?;
+    }
+    if let Some(sealed) = notice {
+        let words = cipher.open("notice", &sealed)?;
+        message.notice = serde_json::from_str(&words).map_err(|e| StoreError::unreadable("message", e))?;
+    }
+    Ok(message)
+}

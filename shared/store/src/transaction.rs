@@ -1,0 +1,515 @@
+//! Writes. A [`Transaction`] gathers items, each with its own condition and a name for it, and commits them all or none.
+//!
+//! Entities with a `version` are written under the condition that the table still holds the version that was read (0: that it
+//! holds none), with the version after it. One write alone goes out as a plain conditional write, which costs half.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use ivy_domain::{
+    CharityId, CompanyId, DonationId, Pence, UserId,
+    call::CallState,
+    charity::Charity,
+    days,
+    message::Message,
+    stats::Counters,
+    wallet::{Donation, Wallet},
+    workout::Workout,
+};
+use jiff::{Timestamp, civil::Date};
+use serde::Serialize;
+
+use crate::{
+    Contact, IdempotencyRecord, Item, MessageOwner, Profile, Progress, Session, SignInRequest, Slot, Store, StoreError,
+    StoredCall, Transcript, UserCipher,
+    entities::{profile_item, to_item},
+    keys::{self, Key},
+};
+
+/// What the table must hold for a write to happen.
+enum Expect {
+    Nothing,
+    Version(u64),
+    Anything,
+}
+
+enum Write {
+    Put(Put),
+    Update(Update),
+    Delete(Delete),
+}
+
+/// Writes that happen together or not at all.
+#[must_use = "a transaction does nothing until it is committed"]
+pub struct Transaction<'a> {
+    store: &'a Store,
+    writes: Vec<(&'static str, Write)>,
+    failure: Option<StoreError>,
+}
+
+impl std::fmt::Debug for Transaction<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.writes.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+fn string(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+/// Seconds after `now`, as the TTL attribute wants it.
+fn expires(now: Timestamp, seconds: i64) -> AttributeValue {
+    number(now.as_second() + seconds)
+}
+
+const DAY_SECONDS: i64 = 86_400;
+/// How long an event's or provider message's id is remembered.
+const REMEMBERED_SECONDS: i64 = 30 * DAY_SECONDS;
+const TRANSCRIPT_SECONDS: i64 = 90 * DAY_SECONDS;
+const OUTBOX_SECONDS: i64 = 7 * DAY_SECONDS;
+
+impl Store {
+    pub fn transaction(&self) -> Transaction<'_> {
+        Transaction { store: self, writes: Vec::new(), failure: None }
+    }
+}
+
+impl Transaction<'_> {
+    /// How many items it writes so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.writes.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.writes.is_empty()
+    }
+
+    fn put(&mut self, name: &'static str, key: Key, item: Result<Item, StoreError>, expect: &Expect) -> &mut Self {
+        let built = item.and_then(|mut item| {
+            item.insert("pk".to_owned(), string(key.pk));
+            item.insert("sk".to_owned(), string(key.sk));
+            item.insert("entity".to_owned(), string(name));
+            let put = Put::builder().table_name(&self.store.table);
+            let put = match expect {
+                Expect::Anything => put,
+                Expect::Nothing | Expect::Version(0) => put.condition_expression("attribute_not_exists(pk)"),
+                Expect::Version(version) => put
+                    .condition_expression("#version = :version")
+                    .expression_attribute_names("#version", "version")
+                    .expression_attribute_values(":version", number(version)),
+            };
+            if let Expect::Version(version) = expect {
+                item.insert("version".to_owned(), number(version + 1));
+            }
+            put.set_item(Some(item)).build().map_err(|e| StoreError::Refused(e.to_string()))
+        });
+        match built {
+            Ok(put) => self.writes.push((name, Write::Put(put))),
+            Err(error) => self.failure = Some(error),
+        }
+        self
+    }
+
+    fn put_entity<T: Serialize>(&mut self, name: &'static str, key: Key, value: &T, expect: &Expect) -> &mut Self {
+        self.put(name, key, to_item(name, value), expect)
+    }
+
+    /// The profile, with its place in the index of its zone while the user may be called.
+    pub fn user(&mut self, profile: &Profile) -> &mut Self {
+        let user = &profile.user;
+        let item = profile_item(profile).map(|mut item| {
+            if user.may_be_called() {
+                let partition = keys::zone_partition(user.timezone.as_str(), keys::shard_of(user.id));
+                item.insert("gsi2pk".to_owned(), string(partition));
+                item.insert("gsi2sk".to_owned(), string(user.id));
+            }
+            item
+        });
+        self.put("user", keys::profile(user.id), item, &Expect::Version(user.version))
+    }
+
+    /// Claims a phone number for a user; fails as `phone` if somebody has it.
+    pub fn own_phone(&mut self, profile: &Profile) -> &mut Self {
+        let hash = self.store.keyring().phone_hash(&profile.user.phone);
+        let item = HashMap::from([("user_id".to_owned(), string(profile.user.id))]);
+        self.put("phone", keys::phone_owner(&hash), Ok(item), &Expect::Nothing)
+    }
+
+    /// Claims an e-mail address for a user; fails as `email` if somebody has it.
+    pub fn own_email(&mut self, profile: &Profile) -> &mut Self {
+        let Some(email) = &profile.user.email else { return self };
+        let hash = self.store.keyring().email_hash(email);
+        let item = HashMap::from([("user_id".to_owned(), string(profile.user.id))]);
+        self.put("email", keys::email_owner(&hash), Ok(item), &Expect::Nothing)
+    }
+
+    pub fn release_phone(&mut self, hash: &str) -> &mut Self {
+        self.delete("old_phone", keys::phone_owner(hash))
+    }
+
+    pub fn release_email(&mut self, hash: &str) -> &mut Self {
+        self.delete("old_email", keys::email_owner(hash))
+    }
+
+    fn delete(&mut self, name: &'static str, key: Key) -> &mut Self {
+        let built = Delete::builder().table_name(&self.store.table).set_key(Some(key.into())).build();
+        match built {
+            Ok(delete) => self.writes.push((name, Write::Delete(delete))),
+            Err(error) => self.failure = Some(StoreError::Refused(error.to_string())),
+        }
+        self
+    }
+
+    fn delete_version(&mut self, name: &'static str, key: Key, version: u64) -> &mut Self {
+        let built = Delete::builder()
+            .table_name(&self.store.table)
+            .set_key(Some(key.into()))
+            .condition_expression("#version = :version")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":version", number(version))
+            .build();
+        match built {
+            Ok(delete) => self.writes.push((name, Write::Delete(delete))),
+            Err(error) => self.failure = Some(StoreError::Refused(error.to_string())),
+        }
+        self
+    }
+
+    pub fn progress(&mut self, user: UserId, progress: &Progress) -> &mut Self {
+        self.put_entity("progress", keys::progress(user), progress, &Expect::Version(progress.version))
+    }
+
+    pub fn wallet(&mut self, user: UserId, wallet: &Wallet) -> &mut Self {
+        self.put_entity("wallet", keys::wallet(user), wallet, &Expect::Version(wallet.version))
+    }
+
+    pub fn counters(&mut self, user: UserId, counters: &Counters) -> &mut Self {
+        self.put_entity("counters", keys::counters(user), counters, &Expect::Version(counters.version))
+    }
+
+    pub fn contact(&mut self, user: UserId, contact: &Contact) -> &mut Self {
+        self.put_entity("contact", keys::contact(user), contact, &Expect::Version(contact.version))
+    }
+
+    /// A workout on its day.
+    pub fn workout(&mut self, workout: &Workout) -> &mut Self {
+        let key = keys::workout(workout.user_id, workout.date, workout.id);
+        self.put_entity("workout", key, workout, &Expect::Version(workout.version))
+    }
+
+    /// A workout that moves from another day: its new item, and at its id's own key a stub that says where it went.
+    pub fn moved_workout(&mut self, workout: &Workout, from: Date) -> &mut Self {
+        let home = workout.id.date();
+        if from != home {
+            self.delete_version("moved_from", keys::workout(workout.user_id, from, workout.id), workout.version);
+        }
+        if workout.date == home {
+            // Back home: the stub gives way. The version of the item that moved was checked by its deletion.
+            let mut home_again = workout.clone();
+            home_again.version += 1;
+            let key = keys::workout(workout.user_id, home, workout.id);
+            return self.put_entity("workout", key, &home_again, &Expect::Anything);
+        }
+        let stub = HashMap::from([
+            ("moved_to".to_owned(), string(workout.date.to_string())),
+            ("version".to_owned(), number(workout.version + 1)),
+        ]);
+        let expect = if from == home { Expect::Version(workout.version) } else { Expect::Anything };
+        self.put("moved", keys::workout(workout.user_id, home, workout.id), Ok(stub), &expect);
+        let mut moved = workout.clone();
+        moved.version += 1;
+        let key = keys::workout(workout.user_id, workout.date, workout.id);
+        self.put_entity("workout", key, &moved, &Expect::Nothing)
+    }
+
+    pub fn donation(&mut self, donation: &Donation) -> &mut Self {
+        let key = keys::donation(donation.user_id, donation.id);
+        self.put_entity("donation", key, donation, &Expect::Nothing)
+    }
+
+    /// Adds to a charity's month.
+    pub fn charity_total(&mut self, charity: CharityId, user: UserId, date: Date, amount: Pence, donations: i64) -> &mut Self {
+        let key = keys::charity_month(charity, &days::month(date), keys::shard_of(user));
+        self.add("charity_total", key, &[("donated", amount.0), ("donations", donations)])
+    }
+
+    /// Adds to a company's month.
+    pub fn company_total(&mut self, company: CompanyId, user: UserId, date: Date, amounts: &[(&str, i64)]) -> &mut Self {
+        let key = keys::company_month(company, &days::month(date), keys::shard_of(user));
+        self.add("company_total", key, amounts)
+    }
+
+    fn add(&mut self, name: &'static str, key: Key, amounts: &[(&str, i64)]) -> &mut Self {
+        let mut update = Update::builder()
+            .table_name(&self.store.table)
+            .set_key(Some(key.into()))
+            .expression_attribute_names("#entity", "entity")
+            .expression_attribute_values(":entity", string(name));
+        let mut terms = Vec::new();
+        for (index, (attribute, amount)) in amounts.iter().enumerate() {
+            terms.push(format!("#a{index} :a{index}"));
+            update = update
+                .expression_attribute_names(format!("#a{index}"), *attribute)
+                .expression_attribute_values(format!(":a{index}"), number(amount));
+        }
+        match update.update_expression(format!("SET #entity = :entity ADD {}", terms.join(", "))).build() {
+            Ok(update) => self.writes.push((name, Write::Update(update))),
+            Err(error) => self.failure = Some(StoreError::Refused(error.to_string())),
+        }
+        self
+    }
+
+    /// A call, with its place among the calls that need attention until it is over.
+    pub fn call(&mut self, stored: &StoredCall) -> &mut Self {
+        let call = &stored.call;
+        let item = to_item("call", stored).map(|mut item| {
+            if !call.state.is_terminal() {
+                // While an attempt runs its lease counts, else the time at which the call is due.
+                let live = matches!(call.state, CallState::Initiating | CallState::InProgress);
+                let at = call.attempt.as_ref().filter(|_| live).map_or(call.due_at, |attempt| attempt.lease_until);
+                item.insert("gsi1pk".to_owned(), string(keys::due_partition(keys::shard_of(call.user_id))));
+                item.insert("gsi1sk".to_owned(), string(keys::sortable(at)));
+            }
+            item
+        });
+        self.put("call", keys::call(call.user_id, call.id), item, &Expect::Version(call.version))
+    }
+
+    /// What was said in a call, sealed with the user's key.
+    pub fn transcript(&mut self, call: &StoredCall, words: &Transcript, cipher: &UserCipher, now: Timestamp) -> &mut Self {
+        let fields = [
+            ("transcript", &words.transcript),
+            ("summary", &words.summary),
+            ("recording_url", &words.recording_url),
+            ("context", &words.context),
+        ];
+        let key = keys::transcript(call.call.user_id, call.call.id);
+        let mut update = Update::builder()
+            .table_name(&self.store.table)
+            .set_key(Some(key.into()))
+            .expression_attribute_names("#entity", "entity")
+            .expression_attribute_values(":entity", string("transcript"))
+            .expression_attribute_names("#expires", "expires_at")
+            .expression_attribute_values(":expires", expires(now, TRANSCRIPT_SECONDS));
+        let mut terms = vec!["#entity = :entity".to_owned(), "#expires = :expires".to_owned()];
+        for (field, text) in fields {
+            let Some(text) = text else { continue };
+            match cipher.seal(field, text) {
+                Ok(sealed) => {
+                    terms.push(format!("#{field} = :{field}"));
+                    update = update
+                        .expression_attribute_names(format!("#{field}"), field)
+                        .expression_attribute_values(format!(":{field}"), string(sealed));
+                }
+                Err(error) => self.failure = Some(error),
+            }
+        }
+        match update.update_expression(format!("SET {}", terms.join(", "))).build() {
+            Ok(update) => self.writes.push(("transcript", Write::Update(update))),
+            Err(error) => self.failure = Some(StoreError::Refused(error.to_string())),
+        }
+        self
+    }
+
+    /// Takes a slot that is free or whose lease is over; fails as `slot`.
+    pub fn take_slot(&mut self, slot: &Slot, now: Timestamp) -> &mut Self {
+        let item = to_item("slot", slot).map(|mut item| {
+            item.insert("pk".to_owned(), string(keys::SLOTS));
+            item.insert("sk".to_owned(), string(keys::slot(slot.number).sk));
+            item.insert("entity".to_owned(), string("slot"));
+            item
+        });
+        let built = item.and_then(|item| {
+            Put::builder()
+                .table_name(&self.store.table)
+                .set_item(Some(item))
+                .condition_expression("attribute_not_exists(pk) OR lease_until < :now")
+                .expression_attribute_values(":now", string(now.to_string()))
+                .build()
+                .map_err(|e| StoreError::Refused(e.to_string()))
+        });
+        match built {
+            Ok(put) => self.writes.push(("slot", Write::Put(put))),
+            Err(error) => self.failure = Some(error),
+        }
+        self
+    }
+
+    /// A message, its words sealed with the user's key.
+    pub fn message(&mut self, message: &Message, cipher: &UserCipher) -> &mut Self {
+        let item = to_item("message", message).and_then(|mut item| {
+            for field in ["body", "notice"] {
+                if item.remove(field).is_some() {
+                    let words = match field {
+                        "body" => serde_json::to_string(&message.body),
+                        _ => serde_json::to_string(&message.notice),
+                    };
+                    let words = words.map_err(|e| StoreError::unreadable("message", e))?;
+                    item.insert(field.to_owned(), string(cipher.seal(field, &words)?));
+                }
+            }
+            Ok(item)
+        });
+        let key = keys::message(message.user_id, message.id);
+        self.put("message", key, item, &Expect::Version(message.version))
+    }
+
+    /// Lets a provider's message id lead to ours.
+    pub fn message_owner(&mut self, provider: &str, provider_id: &str, owner: MessageOwner, now: Timestamp) -> &mut Self {
+        let item = to_item("message_owner", &owner).map(|mut item| {
+            item.insert("expires_at".to_owned(), expires(now, REMEMBERED_SECONDS));
+            item
+        });
+        self.put("message_owner", keys::provider_message(provider, provider_id), item, &Expect::Anything)
+    }
+
+    /// Remembers a provider's event; fails as `event` if it was there before.
+    pub fn processed_event(&mut self, provider: &str, id: &str, now: Timestamp) -> &mut Self {
+        let item = HashMap::from([("expires_at".to_owned(), expires(now, REMEMBERED_SECONDS))]);
+        self.put("event", keys::processed_event(provider, id), Ok(item), &Expect::Nothing)
+    }
+
+    /// An effect for `publish-outbox`, as JSON.
+    pub fn outbox(&mut self, id: &str, effect: &str, now: Timestamp) -> &mut Self {
+        let item = HashMap::from([
+            ("effect".to_owned(), string(effect)),
+            ("created_at".to_owned(), string(now.to_string())),
+            ("expires_at".to_owned(), expires(now, OUTBOX_SECONDS)),
+        ]);
+        self.put("outbox", keys::outbox(id), Ok(item), &Expect::Nothing)
+    }
+
+    pub fn session(&mut self, session: &Session) -> &mut Self {
+        self.put_entity("session", keys::session(session.user_id, session.id), session, &Expect::Version(session.version))
+    }
+
+    /// Ends a session and with it every token of its family.
+    pub fn end_session(&mut self, session: &Session) -> &mut Self {
+        self.delete("session", keys::session(session.user_id, session.id))
+    }
+
+    /// A sign-in request takes the place of the contact's last one.
+    pub fn sign_in_request(&mut self, contact_hash: &str, request: &SignInRequest) -> &mut Self {
+        self.put_entity("sign_in", keys::sign_in_request(contact_hash), request, &Expect::Anything)
+    }
+
+    /// Counts a failed try on a sign-in request that nobody touched meanwhile.
+    pub fn sign_in_try(&mut self, contact_hash: &str, request: &SignInRequest) -> &mut Self {
+        self.put_entity("sign_in", keys::sign_in_request(contact_hash), request, &Expect::Version(request.version))
+    }
+
+    /// Uses up a sign-in request; fails as `sign_in` if another was quicker.
+    pub fn use_sign_in_request(&mut self, contact_hash: &str, request: &SignInRequest) -> &mut Self {
+        self.delete_version("sign_in", keys::sign_in_request(contact_hash), request.version)
+    }
+
+    /// Keeps the answer to a request with an `Idempotency-Key`; fails as `idempotency` if a twin was quicker.
+    pub fn idempotency(&mut self, subject: &str, key_hash: &str, record: &IdempotencyRecord) -> &mut Self {
+        self.put_entity("idempotency", keys::idempotency(subject, key_hash), record, &Expect::Nothing)
+    }
+
+    pub fn score(&mut self, user: UserId, id: DonationId, values: &[(&str, i64)], now: Timestamp) -> &mut Self {
+        let mut item: Item = values.iter().map(|(name, value)| ((*name).to_owned(), number(value))).collect();
+        item.insert("recorded_at".to_owned(), string(now.to_string()));
+        self.put("score", keys::score(user, &id.to_string()), Ok(item), &Expect::Nothing)
+    }
+
+    pub fn marker(&mut self, user: UserId, id: DonationId, words: &str, cipher: &UserCipher, now: Timestamp) -> &mut Self {
+        let item = cipher.seal("marker", words).map(|sealed| {
+            HashMap::from([
+                ("marker".to_owned(), string(sealed)),
+                ("recorded_at".to_owned(), string(now.to_string())),
+            ])
+        });
+        self.put("marker", keys::marker(user, &id.to_string()), item, &Expect::Nothing)
+    }
+
+    pub fn charity(&mut self, charity: &Charity) -> &mut Self {
+        self.put_entity("charity", keys::charity(charity.id), charity, &Expect::Anything)
+    }
+
+    /// Writes everything, or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::ConditionFailed`] with the names of the conditions that did not hold; [`StoreError::Contended`] when
+    /// others were at the same items.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        let client = &self.store.client;
+        let names: Vec<&'static str> = self.writes.iter().map(|(name, _)| *name).collect();
+        let mut writes: Vec<Write> = self.writes.into_iter().map(|(_, write)| write).collect();
+        if writes.len() == 1
+            && let Some(write) = writes.pop()
+        {
+            return write.alone(client).await.map_err(|error| match error {
+                StoreError::ConditionFailed(_) => StoreError::ConditionFailed(names),
+                other => other,
+            });
+        }
+        let items = writes.into_iter().map(Write::into_item).collect();
+        let sent = Box::pin(client.transact_write_items().set_transact_items(Some(items)).send()).await;
+        sent.map(|_| ()).map_err(|error| StoreError::from_transaction(&error, &names))
+    }
+}
+
+impl Write {
+    fn into_item(self) -> TransactWriteItem {
+        let item = TransactWriteItem::builder();
+        match self {
+            Self::Put(put) => item.put(put),
+            Self::Update(update) => item.update(update),
+            Self::Delete(delete) => item.delete(delete),
+        }
+        .build()
+    }
+
+    async fn alone(self, client: &aws_sdk_dynamodb::Client) -> Result<(), StoreError> {
+        match self {
+            Self::Put(put) => {
+                let request = client
+                    .put_item()
+                    .table_name(put.table_name)
+                    .set_item(Some(put.item))
+                    .set_condition_expression(put.condition_expression)
+                    .set_expression_attribute_names(put.expression_attribute_names)
+                    .set_expression_attribute_values(put.expression_attribute_values);
+                Box::pin(request.send()).await.map(|_| ()).map_err(|e| StoreError::from_sdk(&e))
+            }
+            Self::Update(update) => {
+                let request = client
+                    .update_item()
+                    .table_name(update.table_name)
+                    .set_key(Some(update.key))
+                    .update_expression(update.update_expression)
+                    .set_condition_expression(update.condition_expression)
+                    .set_expression_attribute_names(update.expression_attribute_names)
+                    .set_expression_attribute_values(update.expression_attribute_values);
+                Box::pin(request.send()).await.map(|_| ()).map_err(|e| StoreError::from_sdk(&e))
+            }
+            Self::Delete(delete) => {
+                let request = client
+                    .delete_item()
+                    .table_name(delete.table_name)
+                    .set_key(Some(delete.key))
+                    .set_condition_expression(delete.condition_expression)
+                    .set_expression_attribute_names(delete.expression_attribute_names)
+                    .set_expression_attribute_values(delete.expression_attribute_values);
+                Box::pin(request.send()).await.map(|_| ()).map_err(|e| StoreError::from_sdk(&e))
+            }
+        }
+    }
+}
+
+impl From<Key> for HashMap<String, AttributeValue> {
+    fn from(key: Key) -> Self {
+        HashMap::from([("pk".to_owned(), string(key.pk)), ("sk".to_owned(), string(key.sk))])
+    }
+}

@@ -1,0 +1,254 @@
+//! The simulators' own doors, which no provider has: the handset page, and JSON for the page and for tests in another process.
+//!
+//! | request | effect |
+//! |---|---|
+//! | `GET /`, `GET /handset?phone=…` | the page |
+//! | `GET /simulator/state` | phones, calls, posted webhooks |
+//! | `GET /simulator/rings?phone=…` | every dialling, of one phone where named |
+//! | `POST /simulator/faults` | `{clear?, next?: [{provider, fault}], duplicate_webhooks?, reverse_webhooks?, late_ms?, hold_ms?}` |
+//! | `PUT /simulator/persona/{phone}` | `{"persona": "answers", "script": {…}}`, `{"persona": "busy"}` …, `on_whatsapp?` |
+//! | `GET /simulator/handset/{phone}` | the live call, the messages that arrived, the whole thread |
+//! | `POST /simulator/handset/{phone}/{action}` | `answer` (with a script: the whole talk; without: picks up), `hangup` (script), `decline`, `reply` and `sms` (`text`), `tap` (`message_id`, `button`), `look` |
+//!
+//! Actions answer 204, 404 where there is nothing to act on, 400 for a body that can't be read.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Bytes,
+    extract::{Path, Query, State},
+    http::StatusCode,
+    response::{Html, IntoResponse, Response},
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    CallScript, CallStatus, Fault, Inner, Persona, Provider, SimulatedCall,
+    calls::RING,
+    handset::{WINDOW, normal},
+    retell, server,
+};
+
+pub(crate) async fn page() -> Html<&'static str> {
+    Html(include_str!("handset.html"))
+}
+
+fn bad(message: &str) -> Response {
+    server::json(StatusCode::BAD_REQUEST, &json!({"message": message}))
+}
+
+fn ok(body: &Value) -> Response {
+    server::json(StatusCode::OK, body)
+}
+
+pub(crate) async fn state(State(inner): State<Arc<Inner>>) -> Response {
+    let pending_faults = inner.faults.pending();
+    let now = inner.now();
+    let state = inner.state();
+    let phones: Vec<Value> = state
+        .phones
+        .iter()
+        .map(|(phone, entry)| json!({"phone": phone, "messages": entry.thread.len(), "persona": entry.persona}))
+        .collect();
+    ok(&json!({
+        "now": now,
+        "phones": phones,
+        "rings": state.rings.len(),
+        "calls": state.calls,
+        "live_calls": state.calls.iter().filter(|call| call.is_live()).count(),
+        "concurrency_limit": retell::CONCURRENCY_LIMIT,
+        "webhooks": {"posted": state.posted, "waiting": state.outgoing.len()},
+        "pending_faults": pending_faults,
+    }))
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct OfPhone {
+    phone: Option<String>,
+}
+
+pub(crate) async fn rings(State(inner): State<Arc<Inner>>, Query(query): Query<OfPhone>) -> Response {
+    let phone = query.phone.as_deref().map(normal);
+    let state = inner.state();
+    let rings: Vec<_> =
+        state.rings.iter().filter(|ring| phone.as_ref().is_none_or(|phone| ring.to == *phone)).collect();
+    ok(&json!({"rings": rings}))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NextFault {
+    provider: Provider,
+    fault: Fault,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FaultSettings {
+    #[serde(default)]
+    clear: bool,
+    #[serde(default)]
+    next: Vec<NextFault>,
+    duplicate_webhooks: Option<bool>,
+    reverse_webhooks: Option<bool>,
+    late_ms: Option<u64>,
+    hold_ms: Option<u64>,
+}
+
+pub(crate) async fn faults(State(inner): State<Arc<Inner>>, body: Bytes) -> Response {
+    let settings: FaultSettings = match serde_json::from_slice(&body) {
+        Ok(settings) => settings,
+        Err(error) => return bad(&error.to_string()),
+    };
+    let faults = &inner.faults;
+    if settings.clear {
+        faults.clear();
+    }
+    for next in settings.next {
+        faults.next(next.provider, next.fault);
+    }
+    if let Some(on) = settings.duplicate_webhooks {
+        faults.duplicate_webhooks(on);
+    }
+    if let Some(on) = settings.reverse_webhooks {
+        faults.reverse_webhooks(on);
+    }
+    if let Some(milliseconds) = settings.late_ms {
+        faults.late(Duration::from_millis(milliseconds));
+    }
+    if let Some(milliseconds) = settings.hold_ms {
+        faults.hold(Duration::from_millis(milliseconds));
+    }
+    StatusCode::NO_CONTENT.into_response()
+}
+
+pub(crate) async fn persona(State(inner): State<Arc<Inner>>, Path(phone): Path<String>, body: Bytes) -> Response {
+    let Ok(body) = serde_json::from_slice::<Value>(&body) else { return bad("the body is not JSON") };
+    let on_whatsapp = body.get("on_whatsapp").and_then(Value::as_bool);
+    let persona = match body.get("persona") {
+        None => None,
+        Some(_) => match serde_json::from_value::<Persona>(body) {
+            Ok(persona) => Some(persona),
+            Err(error) => return bad(&error.to_string()),
+        },
+    };
+    inner.with_phone(&phone, |entry| {
+        if let Some(persona) = persona {
+            entry.persona = Some(persona);
+        }
+        if let Some(on) = on_whatsapp {
+            entry.no_whatsapp = !on;
+        }
+    });
+    StatusCode::NO_CONTENT.into_response()
+}
+
+fn call_view(call: &SimulatedCall, now: Timestamp) -> Value {
+    let since = call.started_at.unwrap_or(call.placed_at);
+    json!({
+        "call_id": call.call_id,
+        "from": call.from,
+        "call_type": call.call_type(),
+        "variables": call.variables,
+        "status": call.status,
+        "seconds": now.duration_since(since).as_secs(),
+        "rings_for_seconds": RING.as_secs(),
+        "disconnection_reason": call.disconnection_reason,
+        "at": call.placed_at,
+    })
+}
+
+pub(crate) async fn handset(State(inner): State<Arc<Inner>>, Path(phone): Path<String>) -> Response {
+    let phone = normal(&phone);
+    let now = inner.now();
+    let persona = inner.persona(&phone, "");
+    let live = inner.live_call(&phone);
+    let (thread, messages) = (inner.thread(&phone), inner.arrived(&phone));
+    let state = inner.state();
+    let recent = state.calls.iter().rev().filter(|call| call.to == phone && !call.is_live()).take(20);
+    let recent: Vec<Value> = recent.map(|call| call_view(call, now)).collect();
+    let entry = state.phones.get(&phone);
+    let window = entry.and_then(|entry| entry.last_inbound).and_then(|at| at.checked_add(WINDOW).ok());
+    ok(&json!({
+        "phone": phone,
+        "now": now,
+        "persona": persona,
+        "on_whatsapp": entry.is_none_or(|entry| !entry.no_whatsapp),
+        "window_open": entry.is_some_and(|entry| entry.window_open(now)),
+        "window_until": window,
+        "call": live.map(|call| call_view(&call, now)),
+        "recent_calls": recent,
+        "messages": messages,
+        "thread": thread,
+    }))
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Action {
+    text: Option<String>,
+    message_id: String,
+    button: String,
+    analysis: Option<Value>,
+    transcript: Option<String>,
+    /// The time since the answer where it is left out.
+    duration_seconds: Option<u32>,
+    user_spoke: Option<bool>,
+}
+
+impl Action {
+    fn script(&self, lasted: u32) -> CallScript {
+        let nothing = CallScript::nothing();
+        CallScript {
+            duration_seconds: self.duration_seconds.unwrap_or(lasted),
+            user_spoke: self.user_spoke.unwrap_or(true),
+            analysis: self.analysis.clone().unwrap_or(nothing.analysis),
+            transcript: self.transcript.clone().unwrap_or(nothing.transcript),
+        }
+    }
+}
+
+pub(crate) async fn act(
+    State(inner): State<Arc<Inner>>,
+    Path((phone, action)): Path<(String, String)>,
+    body: Bytes,
+) -> Response {
+    let request: Action = match serde_json::from_slice(if body.is_empty() { b"{}" } else { &body }) {
+        Ok(request) => request,
+        Err(error) => return bad(&error.to_string()),
+    };
+    let live = inner.live_call(&normal(&phone));
+    let ringing = live.as_ref().filter(|call| call.status == CallStatus::Registered);
+    let done = match action.as_str() {
+        "answer" => ringing.is_some_and(|call| match request.analysis {
+            Some(_) => inner.answer(&call.call_id, request.script(CallScript::nothing().duration_seconds)),
+            None => inner.connect(&call.call_id),
+        }),
+        "decline" => ringing.is_some_and(|call| inner.decline(&call.call_id)),
+        "hangup" => live.as_ref().is_some_and(|call| {
+            let lasted = call.started_at.map_or(0, |start| inner.now().duration_since(start).as_secs());
+            inner.hang_up(&call.call_id, request.script(u32::try_from(lasted).unwrap_or(0)))
+        }),
+        "reply" | "sms" => match request.text.as_deref().map(str::trim) {
+            None | Some("") => return bad("text is required"),
+            Some(text) if action == "sms" => {
+                inner.write_sms(&phone, text);
+                true
+            }
+            Some(text) => {
+                inner.write_whatsapp(&phone, text);
+                true
+            }
+        },
+        "tap" => inner.tap(&phone, &request.message_id, &request.button),
+        "look" => {
+            inner.look(&phone);
+            true
+        }
+        _ => false,
+    };
+    let status = if done { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND };
+    status.into_response()
+}

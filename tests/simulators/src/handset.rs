@@ -1,0 +1,209 @@
+//! What lies on each phone: the thread of WhatsApp and SMS, and what its owner does with it.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    Inner, Persona, Provider,
+    webhooks::{Content, Draft},
+    whatsapp,
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    WhatsApp,
+    Sms,
+}
+
+/// A tappable answer under a message. `id` is the button's id or the template's payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Button {
+    pub id: String,
+    pub title: String,
+}
+
+/// A message that arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HandsetMessage {
+    pub via: Via,
+    /// As the person reads it: templates are filled in.
+    pub text: String,
+    /// The template's name.
+    pub template: Option<String>,
+    pub buttons: Vec<Button>,
+    /// The provider's message id.
+    pub id: String,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageStatus {
+    Sent,
+    Delivered,
+    Read,
+    Failed,
+}
+
+/// A message of either side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ThreadEntry {
+    #[serde(flatten)]
+    pub message: HandsetMessage,
+    pub from_ivy: bool,
+    pub status: MessageStatus,
+    /// Provider's error code of a message that failed.
+    pub error: Option<i64>,
+    /// The id of the button that was tapped.
+    pub tapped: Option<String>,
+    /// `biz_opaque_callback_data`, echoed on statuses.
+    #[serde(skip)]
+    pub(crate) opaque: Option<String>,
+}
+
+impl ThreadEntry {
+    pub(crate) fn from_ivy(message: HandsetMessage, opaque: Option<String>) -> Self {
+        Self { message, from_ivy: true, status: MessageStatus::Sent, error: None, tapped: None, opaque }
+    }
+
+    fn from_person(via: Via, id: String, text: &str, at: Timestamp) -> Self {
+        let message = HandsetMessage { via, text: text.to_owned(), template: None, buttons: Vec::new(), id, at };
+        Self { message, from_ivy: false, status: MessageStatus::Read, error: None, tapped: None, opaque: None }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Phone {
+    pub(crate) persona: Option<Persona>,
+    pub(crate) no_whatsapp: bool,
+    /// Sent STOP by SMS.
+    pub(crate) stopped_sms: bool,
+    /// Last WhatsApp message of the person: opens the 24-hour window.
+    pub(crate) last_inbound: Option<Timestamp>,
+    pub(crate) thread: Vec<ThreadEntry>,
+}
+
+pub(crate) const WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+impl Phone {
+    pub(crate) fn window_open(&self, now: Timestamp) -> bool {
+        self.last_inbound.is_some_and(|at| now.duration_since(at) < WINDOW)
+    }
+}
+
+/// `+` and digits, whichever way a number is written.
+pub(crate) fn normal(phone: &str) -> String {
+    let digits: String = phone.chars().filter(char::is_ascii_digit).collect();
+    format!("+{digits}")
+}
+
+impl Inner {
+    pub(crate) fn with_phone<T>(&self, phone: &str, act: impl FnOnce(&mut Phone) -> T) -> T {
+        act(self.state().phones.entry(normal(phone)).or_default())
+    }
+
+    pub(crate) fn thread(&self, phone: &str) -> Vec<ThreadEntry> {
+        self.state().phones.get(&normal(phone)).map(|entry| entry.thread.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn arrived(&self, phone: &str) -> Vec<HandsetMessage> {
+        self.thread(phone)
+            .into_iter()
+            .filter(|entry| entry.from_ivy && entry.status != MessageStatus::Failed)
+            .map(|entry| entry.message)
+            .collect()
+    }
+
+    pub(crate) fn write_whatsapp(self: &Arc<Self>, phone: &str, text: &str) {
+        self.inbound_whatsapp(phone, text, json!({"type": "text", "text": {"body": text}}));
+    }
+
+    /// Puts the person's message into the thread, opens the window and queues the webhook.
+    fn inbound_whatsapp(self: &Arc<Self>, phone: &str, shown: &str, content: Value) {
+        let now = self.now();
+        let id = whatsapp::new_message_id();
+        self.with_phone(phone, |entry| {
+            entry.last_inbound = Some(now);
+            entry.thread.push(ThreadEntry::from_person(Via::WhatsApp, id.clone(), shown, now));
+        });
+        self.emit_whatsapp(&whatsapp::inbound(&normal(phone), &id, now, content), 1);
+    }
+
+    pub(crate) fn tap(self: &Arc<Self>, phone: &str, message_id: &str, button: &str) -> bool {
+        let found = self.with_phone(phone, |entry| {
+            let arrived = |entry: &&mut ThreadEntry| {
+                entry.from_ivy && entry.status != MessageStatus::Failed && entry.message.id == message_id
+            };
+            let entry = entry.thread.iter_mut().find(arrived)?;
+            let tapped =
+                entry.message.buttons.iter().find(|known| known.id == button || known.title == button).cloned()?;
+            entry.tapped = Some(tapped.id.clone());
+            Some((tapped, entry.message.template.is_some()))
+        });
+        let Some((tapped, of_template)) = found else { return false };
+        let mut content = if of_template {
+            json!({"type": "button", "button": {"payload": tapped.id, "text": tapped.title}})
+        } else {
+            json!({"type": "interactive",
+                   "interactive": {"type": "button_reply", "button_reply": {"id": tapped.id, "title": tapped.title}}})
+        };
+        content["context"] = json!({"id": message_id});
+        self.inbound_whatsapp(phone, &tapped.title, content);
+        true
+    }
+
+    pub(crate) fn look(self: &Arc<Self>, phone: &str) {
+        let seen: Vec<ThreadEntry> = self.with_phone(phone, |entry| {
+            let unread = |entry: &&mut ThreadEntry| {
+                entry.from_ivy && entry.message.via == Via::WhatsApp && entry.status == MessageStatus::Delivered
+            };
+            let read = |entry: &mut ThreadEntry| {
+                entry.status = MessageStatus::Read;
+                entry.clone()
+            };
+            entry.thread.iter_mut().filter(unread).map(read).collect()
+        });
+        let now = self.now();
+        for entry in seen {
+            self.emit_whatsapp(&whatsapp::status(&entry, &normal(phone), now), 3);
+        }
+    }
+
+    pub(crate) fn write_sms(self: &Arc<Self>, phone: &str, text: &str) {
+        let id = format!("SM{}", Uuid::new_v4().simple());
+        let now = self.now();
+        let word = text.trim().to_uppercase();
+        self.with_phone(phone, |entry| {
+            match word.as_str() {
+                "STOP" | "UNSUBSCRIBE" | "END" | "QUIT" | "STOPALL" | "REVOKE" | "OPTOUT" | "CANCEL" => {
+                    entry.stopped_sms = true
+                }
+                "START" | "YES" | "UNSTOP" => entry.stopped_sms = false,
+                _ => {}
+            }
+            entry.thread.push(ThreadEntry::from_person(Via::Sms, id.clone(), text, now));
+        });
+        let form = [
+            ("ToCountry", "GB"),
+            ("SmsMessageSid", &id),
+            ("NumMedia", "0"),
+            ("SmsSid", &id),
+            ("SmsStatus", "received"),
+            ("Body", text),
+            ("FromCountry", if normal(phone).starts_with("+1") { "US" } else { "GB" }),
+            ("To", &self.secrets.twilio_from),
+            ("NumSegments", "1"),
+            ("MessageSid", &id),
+            ("AccountSid", &self.secrets.twilio_account_sid),
+            ("From", &normal(phone)),
+            ("ApiVersion", "2010-04-01"),
+        ];
+        let form = form.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.emit(Draft::new(Provider::Twilio, self.webhook_url(Provider::Twilio), Content::Form(form), 1));
+    }
+}

@@ -1,0 +1,323 @@
+//! The providers as Ivy meets them: Retell, WhatsApp and Twilio, speaking their wire formats over HTTP, signing
+//! their webhooks with the documented algorithms, and keeping what arrived on each phone.
+//!
+//! Functions reach the simulators because every provider's base URL is configuration; they can't tell the difference.
+//! For that reason this crate shares no code with the crates under test: shapes and signatures are written here a second time, from
+//! the contracts, so that one mistake can't hide in both.
+//!
+//! Two ways to run: in process with [`Delivery::Manual`], where a test takes the webhooks and delivers them itself (twice, late, in the
+//! wrong order), and as a server with [`Delivery::Post`], where they are posted with the provider's retries and a person plays the
+//! user on the handset page. Nothing here is deployed.
+
+mod calls;
+mod clock;
+mod console;
+mod faults;
+mod handset;
+mod persona;
+mod retell;
+mod server;
+mod sign;
+mod twilio;
+mod webhooks;
+mod whatsapp;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+pub use crate::{
+    calls::{CallStatus, Ring, SimulatedCall},
+    faults::{Fault, Faults, Provider},
+    handset::{Button, HandsetMessage, MessageStatus, ThreadEntry, Via},
+    persona::{CallScript, Persona},
+    webhooks::Webhook,
+};
+
+/// What both sides know: the keys that requests carry and webhooks are signed with, and the numbers.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Secrets {
+    /// Bearer key of the API and HMAC key of Retell's webhooks.
+    pub retell_api_key: String,
+    pub whatsapp_token: String,
+    pub whatsapp_app_secret: String,
+    pub whatsapp_phone_number_id: String,
+    pub twilio_account_sid: String,
+    pub twilio_auth_token: String,
+    /// Sender of SMS, E.164.
+    pub twilio_from: String,
+    /// Caller's number of Ivy's calls, E.164.
+    pub retell_from_number: String,
+}
+
+impl Secrets {
+    /// Fixed values for tests and the local stack; none of them opens anything.
+    #[must_use]
+    pub fn for_testing() -> Self {
+        Self {
+            retell_api_key: "key_simulated_retell".to_owned(),
+            whatsapp_token: "simulated-whatsapp-token".to_owned(),
+            whatsapp_app_secret: "simulated-whatsapp-app-secret".to_owned(),
+            whatsapp_phone_number_id: "200000000000001".to_owned(),
+            twilio_account_sid: "AC00000000000000000000000000000001".to_owned(),
+            twilio_auth_token: "simulated-twilio-auth-token".to_owned(),
+            twilio_from: "+447700900990".to_owned(),
+            retell_from_number: "+447700900991".to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Secrets").finish_non_exhaustive()
+    }
+}
+
+/// Where webhooks go.
+#[expect(clippy::large_enum_variant, reason = "one value in each process")]
+#[derive(Debug, Clone)]
+pub enum Delivery {
+    /// They wait for [`Simulators::take_webhooks`], and every persona plays its call at once.
+    Manual,
+    /// They are posted, with the provider's retries and with small real delays so that a person can follow.
+    Post {
+        /// Where Retell posts call events.
+        retell: Url,
+        /// Where WhatsApp posts messages and statuses.
+        whatsapp: Url,
+        /// Where Twilio posts inbound SMS. Status callbacks go to the URL that the message asked for.
+        twilio: Url,
+    },
+}
+
+/// Handle to running simulators; clones share one world.
+#[derive(Clone)]
+pub struct Simulators {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl fmt::Debug for Simulators {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Simulators").field("address", &self.inner.address).finish_non_exhaustive()
+    }
+}
+
+pub(crate) struct Inner {
+    pub(crate) secrets: Secrets,
+    pub(crate) delivery: Delivery,
+    pub(crate) address: SocketAddr,
+    pub(crate) faults: Faults,
+    pub(crate) templates: whatsapp::Templates,
+    /// Posts webhooks; absent in manual delivery, where nothing is posted.
+    pub(crate) http: Option<reqwest::Client>,
+    state: Mutex<State>,
+}
+
+/// Everything that changes. One lock, never held across an await or while a webhook is made.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(crate) test_clock: Option<Timestamp>,
+    pub(crate) public_url: Option<Url>,
+    /// In order of creation.
+    pub(crate) calls: Vec<SimulatedCall>,
+    pub(crate) rings: Vec<Ring>,
+    pub(crate) phones: BTreeMap<String, handset::Phone>,
+    /// Idempotency key of create-phone-call to the call and the time it was made at.
+    pub(crate) idempotency: HashMap<String, (String, Timestamp)>,
+    pub(crate) outgoing: Vec<webhooks::Draft>,
+    pub(crate) posted: webhooks::PostedCounts,
+}
+
+impl Inner {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // A test that panicked elsewhere must not hide its own message behind a poisoned lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.state().test_clock.unwrap_or_else(clock::real_now)
+    }
+
+    pub(crate) fn posts(&self) -> bool {
+        match self.delivery {
+            Delivery::Manual => false,
+            Delivery::Post { .. } => true,
+        }
+    }
+}
+
+impl Simulators {
+    /// Binds `listen` (port 0 for any free one) and serves in a task of the current tokio runtime, for as long as that runs.
+    ///
+    /// # Errors
+    /// When the address can't be bound, or the client that posts webhooks can't be built.
+    pub async fn start(secrets: Secrets, listen: SocketAddr, delivery: Delivery) -> std::io::Result<Self> {
+        let listener = tokio::net::TcpListener::bind(listen).await?;
+        let http = match delivery {
+            Delivery::Manual => None,
+            Delivery::Post { .. } => Some(webhooks::client().map_err(std::io::Error::other)?),
+        };
+        let inner = Arc::new(Inner {
+            secrets,
+            delivery,
+            address: listener.local_addr()?,
+            faults: Faults::default(),
+            templates: whatsapp::Templates::of_repository(),
+            http,
+            state: Mutex::new(State::default()),
+        });
+        tokio::spawn(server::serve(listener, Arc::clone(&inner)));
+        Ok(Self { inner })
+    }
+
+    /// Base URL without a trailing slash, such as `http://127.0.0.1:4567`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.inner.address)
+    }
+
+    /// Stands for `https://api.retellai.com`.
+    #[must_use]
+    pub fn retell_url(&self) -> String {
+        format!("{}/retell", self.url())
+    }
+
+    /// Stands for `https://graph.facebook.com/v26.0`.
+    #[must_use]
+    pub fn whatsapp_url(&self) -> String {
+        format!("{}/whatsapp/v26.0", self.url())
+    }
+
+    /// Stands for `https://api.twilio.com/2010-04-01`.
+    #[must_use]
+    pub fn twilio_url(&self) -> String {
+        format!("{}/twilio/2010-04-01", self.url())
+    }
+
+    /// Sets the clock of timestamps, signatures, the 24-hour window and idempotency keys. Phones that have rung for 30 seconds by it stop.
+    pub fn set_time(&self, now: Timestamp) {
+        self.inner.state().test_clock = Some(now);
+        self.inner.ring_out();
+    }
+
+    /// Public base URL of the API under test, for webhooks whose address the simulators choose in manual delivery
+    /// (inbound SMS, whose signature covers the URL). `http://localhost` until set.
+    pub fn set_public_url(&self, url: Url) {
+        self.inner.state().public_url = Some(url);
+    }
+
+    /// Each time that a phone was dialled, in order. A busy line counts; a refused number and a replayed idempotency key don't.
+    #[must_use]
+    pub fn rings(&self) -> Vec<Ring> {
+        self.inner.state().rings.clone()
+    }
+
+    #[must_use]
+    pub fn calls(&self) -> Vec<SimulatedCall> {
+        self.inner.state().calls.clone()
+    }
+
+    /// WhatsApp messages and SMS that arrived on the phone, in order. A message that failed never arrived.
+    #[must_use]
+    pub fn handset(&self, phone: &str) -> Vec<HandsetMessage> {
+        self.inner.arrived(phone)
+    }
+
+    /// Both sides of the phone's thread, with statuses.
+    #[must_use]
+    pub fn thread(&self, phone: &str) -> Vec<ThreadEntry> {
+        self.inner.thread(phone)
+    }
+
+    pub fn set_persona(&self, phone: &str, persona: Persona) {
+        self.inner.with_phone(phone, |entry| entry.persona = Some(persona));
+    }
+
+    /// Whether the number has WhatsApp (it does until told otherwise); without it messages fail with 131026.
+    pub fn set_on_whatsapp(&self, phone: &str, on_whatsapp: bool) {
+        self.inner.with_phone(phone, |entry| entry.no_whatsapp = !on_whatsapp);
+    }
+
+    /// Plays a whole conversation on a ringing phone.
+    ///
+    /// # Panics
+    /// When the call is not ringing: the test is wrong about its world.
+    #[track_caller]
+    pub fn answer(&self, call_id: &str, script: CallScript) {
+        assert!(self.inner.answer(call_id, script), "answer: {call_id} is not ringing");
+    }
+
+    /// Answers a ringing phone and stays on the line, until [`Simulators::hang_up`].
+    ///
+    /// # Panics
+    /// When the call is not ringing.
+    #[track_caller]
+    pub fn pick_up(&self, call_id: &str) {
+        assert!(self.inner.connect(call_id), "pick_up: {call_id} is not ringing");
+    }
+
+    /// Ends a running call; the script says how it went.
+    ///
+    /// # Panics
+    /// When the call is not running.
+    #[track_caller]
+    pub fn hang_up(&self, call_id: &str, script: CallScript) {
+        assert!(self.inner.hang_up(call_id, script), "hang_up: {call_id} is not running");
+    }
+
+    /// # Panics
+    /// When the call is not ringing.
+    #[track_caller]
+    pub fn decline(&self, call_id: &str) {
+        assert!(self.inner.decline(call_id), "decline: {call_id} is not ringing");
+    }
+
+    /// The person writes on WhatsApp, which opens the 24-hour window.
+    pub fn reply(&self, phone: &str, text: &str) {
+        self.inner.write_whatsapp(phone, text);
+    }
+
+    /// The person sends an SMS. STOP and its kin also make Twilio refuse the next messages (21610), START allows them again.
+    pub fn reply_sms(&self, phone: &str, text: &str) {
+        self.inner.write_sms(phone, text);
+    }
+
+    /// The person taps a button, named by its id, payload or title.
+    ///
+    /// # Panics
+    /// When no such message or button arrived on the phone.
+    #[track_caller]
+    pub fn tap(&self, phone: &str, message_id: &str, button: &str) {
+        assert!(self.inner.tap(phone, message_id, button), "tap: no button {button:?} on {message_id}");
+    }
+
+    /// The person looks at the thread: every delivered WhatsApp message gets its `read` status.
+    pub fn look(&self, phone: &str) {
+        self.inner.look(phone);
+    }
+
+    #[must_use]
+    pub fn faults(&self) -> &Faults {
+        &self.inner.faults
+    }
+
+    /// The webhooks since the last call, in order of creation (or as [`Faults`] say), signed now.
+    /// Empty in [`Delivery::Post`].
+    pub fn take_webhooks(&self) -> Vec<Webhook> {
+        self.inner.take_webhooks()
+    }
+
+    /// Signs a body of the test's own making, for what the simulators don't start themselves: Retell's inbound webhook and
+    /// custom functions, or an event that is odd. `path` is the path under the public URL.
+    #[must_use]
+    pub fn sign(&self, provider: Provider, path: &str, body: Vec<u8>) -> Webhook {
+        self.inner.sign_own(provider, path, body)
+    }
+}
