@@ -64,6 +64,12 @@ pub struct ScoreView {
     pub change: String,
 }
 
+impl std::fmt::Debug for ScoreView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ScoreView")
+    }
+}
+
 impl From<&ScoreTrack> for ScoreView {
     fn from(track: &ScoreTrack) -> Self {
         Self { start: track.start, current: track.current, change: track.change_text() }

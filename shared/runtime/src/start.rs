@@ -98,7 +98,9 @@ where
 
 #[expect(deprecated, reason = "the type's new home is a crate that nothing else here needs")]
 fn no_profile_files() -> aws_config::profile::profile_file::ProfileFiles {
-    aws_config::profile::profile_file::ProfileFiles::builder().build()
+    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
+    // The builder wants at least one; an empty text is the least.
+    ProfileFiles::builder().with_contents(ProfileFileKind::Config, "").build()
 }
 
 /// The shared configuration of all AWS clients, from the environment alone.

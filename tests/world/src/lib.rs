@@ -1,1 +1,19 @@
-//! Being written.
+//! The world, in one process: every function's router merged into one API, the real DynamoDB client against an in-memory table,
+//! queues and timers that deliver at least once and in any order, the providers' simulators with really signed webhooks, and a
+//! clock that only moves when a test says so.
+//!
+//! A test builds a [`World`], signs people up through the public door, and moves time with [`World::advance`]: timers fire,
+//! queues deliver, calls ring, webhooks come back, until nothing moves any more.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "a test harness says what broke by panicking")]
+
+pub mod api;
+mod clock;
+mod doubles;
+mod people;
+mod world;
+
+pub use clock::TestClock;
+pub use doubles::{QueuedMessage, TestMailer, TestQueues, TestTimers};
+pub use people::{Client, Person, PersonBuilder, Reply};
+pub use world::World;

@@ -1,0 +1,93 @@
+//! All endpoints as one API: what the tests talk to, and what the OpenAPI document is made of.
+
+use axum::Router;
+use ivy_providers::Secret;
+use ivy_runtime::AppState;
+use ivy_webhooks::{retell_webhook::RetellKeys, whatsapp_verify::VerifyToken, whatsapp_webhook::AppSecrets};
+use utoipa::openapi::{
+    ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement,
+    security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::router::OpenApiRouter;
+
+/// What the webhooks' signatures are checked with.
+#[derive(Debug, Clone)]
+pub struct WebhookSecrets {
+    pub retell_api_key: String,
+    pub whatsapp_app_secret: String,
+    pub whatsapp_verify_token: String,
+}
+
+/// Every endpoint's router, merged.
+#[must_use]
+pub fn api(secrets: &WebhookSecrets) -> OpenApiRouter<AppState> {
+    let secret = |text: &String| Secret::from(text.clone());
+    OpenApiRouter::with_openapi(frame())
+        .merge(ivy_auth::request_magic_link::router())
+        .merge(ivy_auth::verify_magic_link::router())
+        .merge(ivy_auth::refresh_session::router())
+        .merge(ivy_users::create_user::router())
+        .merge(ivy_users::onboard_user::router())
+        .merge(ivy_users::get_user::router())
+        .merge(ivy_users::update_user::router())
+        .merge(ivy_workouts::create_workout::router())
+        .merge(ivy_workouts::update_workout::router())
+        .merge(ivy_workouts::todays_workouts::router())
+        .merge(ivy_calls::schedule_call::router())
+        .merge(ivy_calls::cancel_call::router())
+        .merge(ivy_calls::get_call::router())
+        .merge(ivy_calls::list_calls::router())
+        .merge(ivy_messages::list_messages::router())
+        .merge(ivy_donations::get_wallet::router())
+        .merge(ivy_stats::get_stats::router())
+        .merge(ivy_webhooks::retell_webhook::router(RetellKeys(vec![secret(&secrets.retell_api_key)])))
+        .merge(ivy_webhooks::whatsapp_verify::router(VerifyToken(secret(&secrets.whatsapp_verify_token))))
+        .merge(ivy_webhooks::whatsapp_webhook::router(AppSecrets(vec![secret(&secrets.whatsapp_app_secret)])))
+        .merge(ivy_system::health::router())
+        .merge(ivy_system::api_docs::router())
+}
+
+/// The document around the paths: title, version, the bearer scheme.
+fn frame() -> OpenApi {
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("An access token from /api/auth/verify or /api/auth/refresh"))
+        .build();
+    let components = ComponentsBuilder::new()
+        .security_scheme("bearer", SecurityScheme::Http(bearer))
+        .schema_from::<ivy_runtime::Problem>()
+        .schema_from::<ivy_runtime::problem::WrongField>()
+        .build();
+    let info = InfoBuilder::new()
+        .title("Ivy")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "The voice-first accountability partner. Times are RFC 3339 in UTC, amounts are pounds, unknown fields are refused. \
+             Errors are problem documents (RFC 9457).",
+        ))
+        .build();
+    OpenApiBuilder::new()
+        .info(info)
+        .components(Some(components))
+        .security(Some([SecurityRequirement::new("bearer", Vec::<String>::new())]))
+        .build()
+}
+
+/// The router alone, and the document alone.
+#[must_use]
+pub fn split(secrets: &WebhookSecrets) -> (Router<AppState>, OpenApi) {
+    api(secrets).split_for_parts()
+}
+
+/// The OpenAPI document as it is checked in: pretty JSON with a line break at the end.
+#[must_use]
+pub fn document() -> String {
+    let none = || String::from("not a secret");
+    let secrets =
+        WebhookSecrets { retell_api_key: none(), whatsapp_app_secret: none(), whatsapp_verify_token: none() };
+    let (_, document) = split(&secrets);
+    let mut json = document.to_pretty_json().expect("the document can be written as JSON");
+    json.push('\n');
+    json
+}

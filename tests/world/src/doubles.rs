@@ -1,0 +1,179 @@
+//! Doubles of the ports, as unkind as the real ones: a queue may deliver twice and in another order, and comes again until
+//! its message was dealt with or its dead-letter queue takes it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use ivy_flows::{
+    Clock,
+    ports::{Mail, Mailer, PortError, Queue, Queues, Timer, Timers},
+};
+use ivy_providers::ProviderError;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::TestClock;
+
+/// A message on a queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedMessage {
+    pub id: String,
+    pub queue: Queue,
+    pub body: String,
+    pub visible_at: Timestamp,
+    pub receive_count: u32,
+}
+
+/// Deliveries before a message goes to the dead letters.
+const MOST_DELIVERIES: u32 = 5;
+/// How long a failed message stays invisible.
+const VISIBILITY: SignedDuration = SignedDuration::from_secs(60);
+
+#[derive(Debug)]
+pub struct TestQueues {
+    clock: Arc<TestClock>,
+    messages: Mutex<Vec<QueuedMessage>>,
+    dead: Mutex<Vec<QueuedMessage>>,
+    /// Every message is delivered twice.
+    pub twice: AtomicBool,
+    /// The newest message is delivered first.
+    pub reversed: AtomicBool,
+}
+
+impl TestQueues {
+    pub(crate) fn new(clock: Arc<TestClock>) -> Self {
+        Self {
+            clock,
+            messages: Mutex::default(),
+            dead: Mutex::default(),
+            twice: AtomicBool::default(),
+            reversed: AtomicBool::default(),
+        }
+    }
+
+    fn messages(&self) -> std::sync::MutexGuard<'_, Vec<QueuedMessage>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What waits on the queues, also what is not visible yet.
+    pub fn waiting(&self) -> Vec<QueuedMessage> {
+        self.messages().clone()
+    }
+
+    /// What ended in the dead-letter queues.
+    pub fn dead_letters(&self) -> Vec<QueuedMessage> {
+        self.dead.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn next_visible_at(&self) -> Option<Timestamp> {
+        self.messages().iter().map(|message| message.visible_at).min()
+    }
+
+    /// Takes one visible message off.
+    pub(crate) fn take(&self) -> Option<QueuedMessage> {
+        let now = self.clock.now();
+        let mut messages = self.messages();
+        let visible = |message: &QueuedMessage| message.visible_at <= now;
+        let index = if self.reversed.load(Ordering::Relaxed) {
+            messages.iter().rposition(visible)
+        } else {
+            messages.iter().position(visible)
+        }?;
+        let mut message = messages.remove(index);
+        message.receive_count += 1;
+        Some(message)
+    }
+
+    /// Puts a message back that was not dealt with.
+    pub(crate) fn give_back(&self, mut message: QueuedMessage) {
+        if message.receive_count >= MOST_DELIVERIES {
+            self.dead.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        } else {
+            message.visible_at = self.clock.now() + VISIBILITY;
+            self.messages().push(message);
+        }
+    }
+
+    pub(crate) fn put(&self, queue: Queue, body: String, visible_at: Timestamp) {
+        let id = uuid::Uuid::new_v4().to_string();
+        self.messages().push(QueuedMessage { id, queue, body, visible_at, receive_count: 0 });
+    }
+}
+
+#[async_trait]
+impl Queues for TestQueues {
+    async fn send(&self, queue: Queue, body: String, delay: Duration) -> Result<(), PortError> {
+        assert!(delay <= Duration::from_secs(900), "SQS delays a message for at most 15 minutes, not {delay:?}");
+        let visible_at = self.clock.now() + SignedDuration::try_from(delay).unwrap();
+        for _ in 0..=u8::from(self.twice.load(Ordering::Relaxed)) {
+            self.put(queue, body.clone(), visible_at);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct TestTimers(Mutex<BTreeMap<String, Timer>>);
+
+impl TestTimers {
+    fn timers(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Timer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The timers that are set, earliest first.
+    pub fn set_timers(&self) -> Vec<Timer> {
+        let mut timers: Vec<Timer> = self.timers().values().cloned().collect();
+        timers.sort_by_key(|timer| timer.at);
+        timers
+    }
+
+    /// Forgets every timer, as if the scheduler had lost them.
+    pub fn lose_all(&self) {
+        self.timers().clear();
+    }
+
+    pub(crate) fn take_due(&self, now: Timestamp) -> Vec<Timer> {
+        let mut timers = self.timers();
+        let due: Vec<Timer> = timers.values().filter(|timer| timer.at <= now).cloned().collect();
+        timers.retain(|_, timer| timer.at > now);
+        due
+    }
+}
+
+#[async_trait]
+impl Timers for TestTimers {
+    async fn set(&self, timer: Timer) -> Result<(), PortError> {
+        assert!(timer.name.len() <= 64, "EventBridge names have at most 64 characters: {}", timer.name);
+        self.timers().entry(timer.name.clone()).or_insert(timer);
+        Ok(())
+    }
+
+    async fn clear(&self, name: &str) -> Result<(), PortError> {
+        self.timers().remove(name);
+        Ok(())
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct TestMailer(Mutex<Vec<Mail>>);
+
+impl TestMailer {
+    pub fn sent(&self) -> Vec<Mail> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Mailer for TestMailer {
+    async fn send(&self, mail: Mail) -> Result<String, ProviderError> {
+        let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sent.push(mail);
+        Ok(format!("mail-{}", sent.len()))
+    }
+}
