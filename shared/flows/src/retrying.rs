@@ -30,7 +30,10 @@ where
 pub(crate) fn contended(error: ivy_store::StoreError) -> Error {
     match error {
         error if error.failed("idempotency") => Error::AnsweredMeanwhile,
-        ivy_store::StoreError::ConditionFailed(_) => Error::Contended,
+        ivy_store::StoreError::ConditionFailed(names) => {
+            tracing::info!(event = "items_changed_meanwhile", items = ?names);
+            Error::Contended
+        }
         other => other.into(),
     }
 }

@@ -92,7 +92,8 @@ pub(crate) fn add_request(
         code_hash: code_hash(ivy, &hash, &code),
         tries_left: CODE_TRIES,
         expires_at: now.as_second() + REQUEST_SECONDS,
-        version: 0,
+        // It replaces whatever was there, so it counts from one and not from nothing.
+        version: 1,
     };
     transaction.sign_in_request(&hash, &request);
     let Some(profile) = profile else {

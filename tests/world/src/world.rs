@@ -183,7 +183,8 @@ impl World {
     pub fn code_for(&self, phone: &str) -> String {
         let messages = self.simulators.handset(phone);
         let code = |text: &str| {
-            text.split(|c: char| !c.is_ascii_digit()).find(|digits| digits.len() == 6).map(str::to_owned)
+            let mut words = text.split_whitespace().map(|word| word.trim_matches(|c: char| c.is_ascii_punctuation()));
+            words.find(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit())).map(str::to_owned)
         };
         messages.iter().rev().find_map(|message| code(&message.text)).expect("a code arrived at the handset")
     }
