@@ -18,7 +18,11 @@ pub fn router() -> OpenApiRouter<AppState> {
     params(("id" = String, Path, format = Uuid)),
     responses((status = 200, description = "The cancelled call", body = CallView), WriteProblems)
 )]
-async fn cancel_call(State(ivy): State<Ivy>, who: SignedIn, PathId(id): PathId<CallId>) -> Result<Json<CallView>, Problem> {
+async fn cancel_call(
+    State(ivy): State<Ivy>,
+    who: SignedIn,
+    PathId(id): PathId<CallId>,
+) -> Result<Json<CallView>, Problem> {
     let call = calls::cancel_call(&ivy, who.user_id, id).await?;
     Ok(Json(CallView::from(&call)))
 }

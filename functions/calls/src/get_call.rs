@@ -35,8 +35,16 @@ pub fn router() -> OpenApiRouter<AppState> {
     params(("id" = String, Path, format = Uuid)),
     responses((status = 200, description = "The call", body = CallDetailView), ReadProblems)
 )]
-async fn get_call(State(ivy): State<Ivy>, who: SignedIn, PathId(id): PathId<CallId>) -> Result<Json<CallDetailView>, Problem> {
+async fn get_call(
+    State(ivy): State<Ivy>,
+    who: SignedIn,
+    PathId(id): PathId<CallId>,
+) -> Result<Json<CallDetailView>, Problem> {
     let found = ivy.store.call_with_transcript(who.user_id, id).await.map_err(ivy_flows::Error::from)?;
     let (stored, words) = found.ok_or(ivy_flows::Error::NotFound("call"))?;
-    Ok(Json(CallDetailView { call: CallView::from(&stored.call), transcript: words.transcript, summary: words.summary }))
+    Ok(Json(CallDetailView {
+        call: CallView::from(&stored.call),
+        transcript: words.transcript,
+        summary: words.summary,
+    }))
 }

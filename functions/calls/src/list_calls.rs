@@ -17,12 +17,17 @@ pub fn router() -> OpenApiRouter<AppState> {
     params(("id" = String, Path, description = "`me` or the own id"), PageQuery),
     responses((status = 200, description = "A page of calls, newest first", body = Page<CallView>), ReadProblems)
 )]
-async fn list_calls(State(ivy): State<Ivy>, own: Own, Query(query): Query<PageQuery>) -> Result<Json<Page<CallView>>, Problem> {
+async fn list_calls(
+    State(ivy): State<Ivy>,
+    own: Own,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<CallView>>, Problem> {
     let scope = format!("list-calls/{}", own.user_id);
     let keyring = ivy.store.keyring();
     let after = query.cursor.map(|cursor| Cursor::open(keyring, &scope, &cursor)).transpose()?;
     let limit = query.limit.unwrap_or_default().get();
-    let page = ivy.store.list_calls(own.user_id, limit.into(), after.as_deref()).await.map_err(ivy_flows::Error::from)?;
+    let page =
+        ivy.store.list_calls(own.user_id, limit.into(), after.as_deref()).await.map_err(ivy_flows::Error::from)?;
     Ok(Json(Page {
         items: page.items.iter().map(|stored| CallView::from(&stored.call)).collect(),
         next_cursor: page.next.map(|position| Cursor::seal(keyring, &scope, &position)),

@@ -8,13 +8,6 @@ use ivy_providers::retell::Retell;
 /// # Errors
 /// When the table or the queue fails.
 pub async fn sweep_calls(ivy: Ivy, retell: Retell, queues: Arc<dyn Queues>) -> Result<(), Error> {
-    let swept = dialling::sweep_calls(&ivy, &retell, queues.as_ref()).await?;
-    #[expect(clippy::cast_precision_loss, reason = "seconds of lag are few")]
-    ivy_runtime::telemetry::metric(
-        "scheduler_lag",
-        swept.lag_seconds as f64,
-        ivy_runtime::telemetry::Unit::Seconds,
-        &[],
-    );
+    dialling::sweep_calls(&ivy, &retell, queues.as_ref()).await?;
     Ok(())
 }

@@ -21,7 +21,13 @@ pub struct StepView {
 
 impl From<&Step> for StepView {
     fn from(step: &Step) -> Self {
-        Self { at: step.at, from: step.from.name(), to: step.to.name(), cause: step.cause.clone(), attempt: step.attempt }
+        Self {
+            at: step.at,
+            from: step.from.name(),
+            to: step.to.name(),
+            cause: step.cause.clone(),
+            attempt: step.attempt,
+        }
     }
 }
 

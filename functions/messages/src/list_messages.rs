@@ -49,7 +49,8 @@ impl From<&Message> for MessageView {
     fn from(message: &Message) -> Self {
         let said = message.body.as_ref().map(|body| body.as_str().to_owned());
         // A link that still opens a session belongs where it was sent, and nowhere else.
-        let says = message.notice.as_ref().filter(|notice| !matches!(notice, Notice::SignInLink { .. })).map(Notice::render);
+        let says =
+            message.notice.as_ref().filter(|notice| !matches!(notice, Notice::SignInLink { .. })).map(Notice::render);
         Self {
             id: message.id,
             direction: message.direction,
@@ -76,14 +77,19 @@ pub fn router() -> OpenApiRouter<AppState> {
     params(("id" = String, Path, description = "`me` or the own id"), PageQuery),
     responses((status = 200, description = "A page of messages, newest first", body = Page<MessageView>), ReadProblems)
 )]
-async fn list_messages(State(ivy): State<Ivy>, own: Own, Query(query): Query<PageQuery>) -> Result<Json<Page<MessageView>>, Problem> {
+async fn list_messages(
+    State(ivy): State<Ivy>,
+    own: Own,
+    Query(query): Query<PageQuery>,
+) -> Result<Json<Page<MessageView>>, Problem> {
     let scope = format!("list-messages/{}", own.user_id);
     let keyring = ivy.store.keyring();
     let after = query.cursor.map(|cursor| Cursor::open(keyring, &scope, &cursor)).transpose()?;
     let profile = ivy.store.profile(own.user_id).await.map_err(ivy_flows::Error::from)?;
     let profile = profile.ok_or(ivy_flows::Error::NotFound("user"))?;
     let limit = query.limit.unwrap_or_default().get();
-    let page = ivy.store.list_messages(&profile, limit.into(), after.as_deref()).await.map_err(ivy_flows::Error::from)?;
+    let page =
+        ivy.store.list_messages(&profile, limit.into(), after.as_deref()).await.map_err(ivy_flows::Error::from)?;
     Ok(Json(Page {
         items: page.items.iter().map(MessageView::from).collect(),
         next_cursor: page.next.map(|position| Cursor::seal(keyring, &scope, &position)),

@@ -24,7 +24,8 @@ pub async fn publish_outbox(
         return Ok(());
     }
     let effect = image["effect"]["S"].as_str().and_then(|json| serde_json::from_str(json).ok());
-    let effect = effect.ok_or_else(|| Disposition::Poison("the outbox item holds no effect that we know".to_owned()))?;
+    let effect =
+        effect.ok_or_else(|| Disposition::Poison("the outbox item holds no effect that we know".to_owned()))?;
     outbox::publish(&effect, clock.now(), queues.as_ref(), timers.as_ref()).await?;
     Ok(())
 }

@@ -6,7 +6,6 @@ use axum::{
     http::header,
     response::{Html, IntoResponse, Response},
 };
-use ivy_runtime::AppState;
 use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -15,7 +14,8 @@ const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
 const STYLE: &str = include_str!("api_docs.css");
 
-pub fn router() -> OpenApiRouter<AppState> {
+/// Needs no state: these two answer the same to everyone.
+pub fn router<S: Clone + Send + Sync + 'static>() -> OpenApiRouter<S> {
     OpenApiRouter::new().routes(routes!(openapi)).routes(routes!(docs))
 }
 
@@ -67,7 +67,11 @@ fn schema_name(schema: &Value) -> String {
     };
     for several in ["oneOf", "anyOf", "allOf"] {
         if let Some(options) = schema[several].as_array() {
-            return options.iter().map(schema_name).collect::<Vec<_>>().join(if several == "allOf" { " and " } else { " or " });
+            return options.iter().map(schema_name).collect::<Vec<_>>().join(if several == "allOf" {
+                " and "
+            } else {
+                " or "
+            });
         }
     }
     if schema["type"] == "array" {
@@ -109,7 +113,8 @@ fn page(document: &Value) -> String {
 }
 
 fn write_operation(html: &mut String, path: &str, method: &str, operation: &Value) {
-    let open = operation["security"].as_array().is_some_and(|schemes| schemes.iter().any(|s| s == &serde_json::json!({})));
+    let open =
+        operation["security"].as_array().is_some_and(|schemes| schemes.iter().any(|s| s == &serde_json::json!({})));
     let _ = write!(
         html,
         "<section id=\"{id}\"><h3><span class=\"method {method}\">{upper}</span> <code>{path}</code></h3>\

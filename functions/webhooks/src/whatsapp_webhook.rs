@@ -27,7 +27,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub struct AppSecrets(pub Vec<Secret>);
 
 pub fn router(secrets: AppSecrets) -> OpenApiRouter<AppState> {
-    OpenApiRouter::new().routes(routes!(whatsapp_webhook)).layer(Extension(secrets)).layer(body_limit(WEBHOOK_BODY_LIMIT))
+    OpenApiRouter::new()
+        .routes(routes!(whatsapp_webhook))
+        .layer(Extension(secrets))
+        .layer(body_limit(WEBHOOK_BODY_LIMIT))
 }
 
 /// Messages and statuses from WhatsApp
@@ -99,7 +102,7 @@ fn report(status: &Status) -> Option<StatusReport<'_>> {
 
 fn name(class: Option<Class>, code: Option<i64>) -> String {
     match (class, code) {
-        (Some(class), _) => format!("{class:?}").to_lowercase(),
+        (Some(class), _) => messages::refusal(class).to_owned(),
         (None, Some(code)) => format!("code_{code}"),
         (None, None) => "unknown".to_owned(),
     }

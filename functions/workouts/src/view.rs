@@ -1,8 +1,6 @@
 //! Workouts as the API shows them.
 
-use ivy_domain::{
-    workout::{ReportedBy, Workout},
-};
+use ivy_domain::workout::{ReportedBy, Workout};
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -2,7 +2,9 @@
 
 use ivy_domain::{
     CharityId, Email, Phone, SubscriptionStatus, Text, Tier, User, UserId, Zone, days,
-    user::{CommunicationPreference, Consent, ConsentSource, Consents, Track, UserStatus, WeekdaySet, WeeklyGoal, Window},
+    user::{
+        CommunicationPreference, Consent, ConsentSource, Consents, Track, UserStatus, WeekdaySet, WeeklyGoal, Window,
+    },
     values::{Contact, Locale},
 };
 use ivy_store::{Me, Profile, Transaction};

@@ -41,12 +41,7 @@ pub struct NewCall {
 /// # Errors
 /// [`Error::Invalid`] for a time or window that cannot be; a conflict `calls-not-allowed` for a user without consent, not
 /// onboarded, or paused.
-pub async fn schedule_call(
-    ivy: &Ivy,
-    user: UserId,
-    new: NewCall,
-    once: Option<&Once<Call>>,
-) -> Result<Call, Error> {
+pub async fn schedule_call(ivy: &Ivy, user: UserId, new: NewCall, once: Option<&Once<Call>>) -> Result<Call, Error> {
     let new = &new;
     until_settled(|| async move {
         let now = ivy.now();
@@ -197,7 +192,8 @@ fn add_effect(
             messages::add_if_allowed(transaction, me, outgoing, now)
         }
         CallEffect::OfferText => {
-            let Ok(text) = "No problem, not a good moment. Reply here whenever it suits you.".parse::<Text<4096>>() else {
+            let Ok(text) = "No problem, not a good moment. Reply here whenever it suits you.".parse::<Text<4096>>()
+            else {
                 return Ok(());
             };
             let outgoing = Outgoing {

@@ -5,7 +5,7 @@
 //! reports it. A workout donates once in its life: its `donation_id` stays when the completion is undone.
 
 use ivy_domain::{
-    DonationId, Pence, WorkoutId,
+    DonationId, Pence, Text, WorkoutId,
     charity::Charity,
     days,
     message::{Notice, Via},
@@ -14,7 +14,6 @@ use ivy_domain::{
     streak::{Bonus, DayChange, Recorded},
     wallet::{CapReached, Caps, Donated, Donation, DonationKind, Wallet},
     workout::{ReportedBy, Workout, WorkoutStatus},
-    Text,
 };
 use ivy_store::{Me, Progress, Transaction};
 use jiff::{SignedDuration, Timestamp, civil::Date};
@@ -156,7 +155,8 @@ impl<'a> Ledger<'a> {
         if self.progress.streak.standing(date).kept_today {
             return None;
         }
-        let planned_activity = activity.or_else(|| self.me.user().minimum_action.clone()).or_else(|| "Activity".parse().ok())?;
+        let planned_activity =
+            activity.or_else(|| self.me.user().minimum_action.clone()).or_else(|| "Activity".parse().ok())?;
         Some(Workout {
             id: WorkoutId::generate_for_date(date),
             user_id: self.me.id(),
@@ -315,7 +315,8 @@ impl<'a> Ledger<'a> {
         }
         self.write_totals(transaction);
         if !self.scores.is_empty() {
-            let values: Vec<(&str, i64)> = self.scores.iter().map(|(kind, score)| (kind.name(), score.get().into())).collect();
+            let values: Vec<(&str, i64)> =
+                self.scores.iter().map(|(kind, score)| (kind.name(), score.get().into())).collect();
             transaction.score(user, DonationId::generate(self.now), &values, self.now);
         }
         for words in &self.markers {

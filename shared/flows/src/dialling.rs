@@ -27,8 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    Error, Ivy,
-    calls,
+    Error, Ivy, calls, messages, metrics,
     outbox::{DueCall, json},
     ports::{Queue, Queues},
     retrying::{contended, until_settled},
@@ -97,7 +96,8 @@ async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, E
     match call::may_start(&stored.call, now) {
         Start::Now => {}
         Start::TooEarly => {
-            let seconds = stored.call.due_at.max(stored.call.window.opens_at).duration_since(now).as_secs().unsigned_abs();
+            let seconds =
+                stored.call.due_at.max(stored.call.window.opens_at).duration_since(now).as_secs().unsigned_abs();
             let delay = Duration::from_secs((seconds + 1).min(LONGEST_DELAY_SECONDS));
             queues.send(Queue::DueCalls, json(due)?, delay).await?;
             return Ok(Claim::Not(Placed::Waits));
@@ -127,6 +127,8 @@ async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, E
         Err(error) => return Err(contended(error)),
     }
     let lag_seconds = now.duration_since(stored.call.due_at).as_secs();
+    metrics::count("call_attempted", &[]);
+    metrics::seconds("scheduler_lag_seconds", lag_seconds);
     tracing::info!(
         event = "call_initiated",
         call_id = %claimed.call.id,
@@ -167,14 +169,8 @@ async fn free_slot(ivy: &Ivy, call_type: CallType, attempt_id: &str, now: Timest
     if usable == 0 {
         return Ok(None);
     }
-    let held: Vec<u32> = ivy
-        .store
-        .slots()
-        .await?
-        .into_iter()
-        .filter(|slot| slot.lease_until >= now)
-        .map(|slot| slot.number)
-        .collect();
+    let held: Vec<u32> =
+        ivy.store.slots().await?.into_iter().filter(|slot| slot.lease_until >= now).map(|slot| slot.number).collect();
     let first = u32::try_from(ivy_domain::ids::stable_hash(&[attempt_id]) % u64::from(usable)).unwrap_or_default();
     let number = (0..usable).map(|step| (first + step) % usable).find(|number| !held.contains(number));
     let policy = CallPolicy::default();
@@ -184,6 +180,16 @@ async fn free_slot(ivy: &Ivy, call_type: CallType, attempt_id: &str, now: Timest
 
 /// Asks the provider to ring. When the answer is lost, settles what became of it before anything else may dial.
 async fn dial(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) -> Result<CreatedCall, ProviderError> {
+    let answer = Box::pin(dial_once(ivy, retell, me, stored)).await;
+    if let Err(error) = &answer
+        && !matches!(error, ProviderError::Rejected { .. })
+    {
+        metrics::count("retell_api_error", &[("kind", error.name())]);
+    }
+    answer
+}
+
+async fn dial_once(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) -> Result<CreatedCall, ProviderError> {
     let charity = ivy.charity_of(me.user()).await.map(|charity| charity.name).unwrap_or_default();
     let request = request(ivy, me, stored, &charity);
     match retell.create_phone_call(&request).await {
@@ -264,7 +270,7 @@ async fn settle(
         Ok(created) => (CallEvent::Accepted { provider_call_id: created.call_id }, Placed::Dialled),
         Err(ProviderError::Rejected { status, class, .. }) => {
             tracing::warn!(event = "call_refused", call_id = %claimed.call.id, status, class = ?class);
-            (CallEvent::Refused { cause: format!("{class:?}").to_lowercase() }, Placed::Ended)
+            (CallEvent::Refused { cause: messages::refusal(class).to_owned() }, Placed::Ended)
         }
         Err(ProviderError::RateLimited { retry_after }) => {
             let seconds = retry_after.and_then(|d| i64::try_from(d.as_secs()).ok()).unwrap_or(NOT_PLACED_SECONDS);
@@ -341,7 +347,14 @@ pub async fn sweep_calls(ivy: &Ivy, retell: &Retell, queues: &dyn Queues) -> Res
             }
         }
     }
-    tracing::info!(event = "calls_swept", woken = swept.woken, ended = swept.ended, settled = swept.settled, lag_seconds = swept.lag_seconds);
+    metrics::seconds("scheduler_lag_seconds", swept.lag_seconds);
+    tracing::info!(
+        event = "calls_swept",
+        woken = swept.woken,
+        ended = swept.ended,
+        settled = swept.settled,
+        lag_seconds = swept.lag_seconds
+    );
     Ok(swept)
 }
 

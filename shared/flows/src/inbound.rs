@@ -46,7 +46,10 @@ impl std::fmt::Debug for Inbound {
 #[derive(Clone)]
 pub enum InboundContent {
     Text(String),
-    Button { id: String, title: String },
+    Button {
+        id: String,
+        title: String,
+    },
     VoiceNote,
     /// Anything that we do not read.
     Other,
@@ -119,7 +122,9 @@ pub async fn inbound_message(ivy: &Ivy, inbound: &Inbound) -> Result<Taken, Erro
         let (me, seen) = ivy.store.me_and_event(user, inbound.provider(), &inbound.id).await?;
         let Some(me) = me.filter(|_| !seen) else { return Ok(if seen { Taken::Duplicate } else { Taken::Ignored }) };
         let mut transaction = ivy.store.transaction();
-        transaction.processed_event(inbound.provider(), &inbound.id, now).message(&inbound.message(&me, now), &me.profile.cipher);
+        transaction
+            .processed_event(inbound.provider(), &inbound.id, now)
+            .message(&inbound.message(&me, now), &me.profile.cipher);
         let mut contact = me.contact.clone();
         match inbound.via {
             Via::Whatsapp => contact.whatsapp_inbound_at = contact.whatsapp_inbound_at.max(Some(inbound.at)),
@@ -170,7 +175,9 @@ async fn act(
             }
             contact.acknowledged_at = Some(now);
             let text = match inbound.content {
-                InboundContent::VoiceNote => "I cannot listen to voice notes yet. Could you write it? DONE, SKIP or HELP all work.",
+                InboundContent::VoiceNote => {
+                    "I cannot listen to voice notes yet. Could you write it? DONE, SKIP or HELP all work."
+                }
                 _ => "Thank you. I understand DONE, HALF, SKIP, REST, HELP and STATUS here.",
             };
             reply(transaction, me, contact, inbound, text, now)
@@ -249,12 +256,20 @@ fn reply(
     contact.automatic_replies.retain(|date, _| *date >= ivy_domain::days::plus_days(today, -1));
     contact.automatic_replies.insert(today, sent + 1);
     let Some(text) = Text::truncated(text) else { return Ok(()) };
-    let outgoing = Outgoing { answers_inbound_at: Some(inbound.at), ..Outgoing::new(inbound.via, Notice::Reply { text }) };
+    let outgoing =
+        Outgoing { answers_inbound_at: Some(inbound.at), ..Outgoing::new(inbound.via, Notice::Reply { text }) };
     messages::add(transaction, &me.profile, outgoing, now).map(|_| ())
 }
 
 /// STOP and START: the consent for messages changes at once and is confirmed once.
-fn consent(ivy: &Ivy, transaction: &mut Transaction<'_>, me: &Me, inbound: &Inbound, granted: bool, now: Timestamp) -> Result<(), Error> {
+fn consent(
+    ivy: &Ivy,
+    transaction: &mut Transaction<'_>,
+    me: &Me,
+    inbound: &Inbound,
+    granted: bool,
+    now: Timestamp,
+) -> Result<(), Error> {
     let before = me.user().consents.messages.as_ref();
     if before.is_some_and(|consent| consent.granted == granted) {
         return Ok(());
@@ -266,8 +281,10 @@ fn consent(ivy: &Ivy, transaction: &mut Transaction<'_>, me: &Me, inbound: &Inbo
     user.updated_at = now;
     let profile = Profile { user, cipher: me.profile.cipher.clone() };
     accounts::add_changed_user(ivy, transaction, me, &profile, now)?;
-    let text = if granted { "You will hear from me here again." } else { "You will get no more messages from me here." };
+    let text =
+        if granted { "You will hear from me here again." } else { "You will get no more messages from me here." };
     let Some(text) = Text::truncated(text) else { return Ok(()) };
-    let outgoing = Outgoing { answers_inbound_at: Some(inbound.at), ..Outgoing::new(inbound.via, Notice::Reply { text }) };
+    let outgoing =
+        Outgoing { answers_inbound_at: Some(inbound.at), ..Outgoing::new(inbound.via, Notice::Reply { text }) };
     messages::add(transaction, &profile, outgoing, now).map(|_| ())
 }

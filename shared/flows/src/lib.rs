@@ -17,6 +17,7 @@ pub mod error;
 pub mod idempotency;
 pub mod inbound;
 pub mod messages;
+pub mod metrics;
 pub mod outbox;
 pub mod planning;
 pub mod ports;

@@ -11,13 +11,11 @@
 use std::time::Duration;
 
 use ivy_domain::{
-    CallId, MessageId,
-    days,
+    CallId, MessageId, days,
     message::{Message, MessageDirection, MessageKind, MessageStatus, Notice, Via},
 };
 use ivy_providers::{
-    ProviderError,
-    Class,
+    Class, ProviderError,
     twilio::Twilio,
     whatsapp::{Button, OutboundContent, WhatsApp, WhatsAppMessage},
 };
@@ -25,7 +23,7 @@ use ivy_store::{Me, MessageOwner, Profile, Transaction};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Error, Ivy,
+    Error, Ivy, metrics,
     outbox::{self, Effect, MessageToSend, json},
     ports::{Mail, Mailer, Queue, Queues, Timers},
     retrying::{contended, until_settled},
@@ -68,7 +66,12 @@ impl Outgoing {
 }
 
 /// Adds a message and its sending to the transaction that causes it.
-pub(crate) fn add(transaction: &mut Transaction<'_>, profile: &Profile, outgoing: Outgoing, now: Timestamp) -> Result<MessageId, Error> {
+pub(crate) fn add(
+    transaction: &mut Transaction<'_>,
+    profile: &Profile,
+    outgoing: Outgoing,
+    now: Timestamp,
+) -> Result<MessageId, Error> {
     let kind = match &outgoing.notice {
         Notice::Reply { .. } => MessageKind::Text,
         notice if notice.buttons().is_empty() => MessageKind::Template,
@@ -102,7 +105,12 @@ pub(crate) fn add(transaction: &mut Transaction<'_>, profile: &Profile, outgoing
 }
 
 /// As [`add`], for messages of our own accord: only with the user's consent.
-pub(crate) fn add_if_allowed(transaction: &mut Transaction<'_>, me: &Me, outgoing: Outgoing, now: Timestamp) -> Result<(), Error> {
+pub(crate) fn add_if_allowed(
+    transaction: &mut Transaction<'_>,
+    me: &Me,
+    outgoing: Outgoing,
+    now: Timestamp,
+) -> Result<(), Error> {
     if me.user().may_be_messaged() {
         add(transaction, &me.profile, outgoing, now)?;
     }
@@ -182,7 +190,8 @@ async fn claim(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<C
         outbox::wake(senders.queues, senders.timers, Queue::Messages, name, until, now, json(job)?).await?;
         return Ok(Claim::Not(Sending::Later));
     }
-    let claimed = Message { status: MessageStatus::Sending, attempts: message.attempts + 1, updated_at: now, ..message };
+    let claimed =
+        Message { status: MessageStatus::Sending, attempts: message.attempts + 1, updated_at: now, ..message };
     let mut transaction = ivy.store.transaction();
     transaction.message(&claimed, &me.profile.cipher);
     transaction.commit().await.map_err(contended)?;
@@ -300,6 +309,9 @@ async fn record(
                 transaction.message_owner(provider, &provider_id, owner, now);
                 transaction.commit().await?;
             }
+            if claimed.via == Via::Whatsapp {
+                metrics::count("whatsapp_sent", &[]);
+            }
             tracing::info!(event = "message_sent", message_id = %claimed.id, user_id = %me.id(), via = ?claimed.via);
             Ok(Sending::Sent)
         }
@@ -319,11 +331,27 @@ async fn record(
             if fall_back {
                 return fall_back_to_sms(ivy, me, claimed, now).await;
             }
-            let reason = format!("{class:?}").to_lowercase();
+            let reason = refusal(class);
             tracing::warn!(event = "message_refused", message_id = %claimed.id, class = reason, code = code.unwrap_or_default());
-            finish(ivy, me, claimed, MessageStatus::Failed, Some(&reason), now).await?;
+            finish(ivy, me, claimed, MessageStatus::Failed, Some(reason), now).await?;
             Ok(Sending::Failed)
         }
+    }
+}
+
+/// A refusal's class as a word of ours, for the cause of a failed message or call.
+#[must_use]
+pub const fn refusal(class: Class) -> &'static str {
+    match class {
+        Class::InvalidNumber => "invalid_number",
+        Class::NotAllowed => "not_allowed",
+        Class::NotOnWhatsApp => "not_on_whatsapp",
+        Class::WindowClosed => "conversation_closed",
+        Class::OptedOut => "opted_out",
+        Class::Template => "template",
+        Class::Undeliverable => "undeliverable",
+        Class::NotFound => "not_found",
+        Class::InvalidRequest => "invalid_request",
     }
 }
 
@@ -400,10 +428,19 @@ pub async fn message_status(ivy: &Ivy, report: &StatusReport<'_>) -> Result<(), 
             return Ok(());
         }
         let by_whatsapp = message.via == Via::Whatsapp;
-        if status == MessageStatus::Failed && by_whatsapp && matches!(report.class, Some(Class::NotOnWhatsApp | Class::WindowClosed)) {
+        let arrived = |status| matches!(status, MessageStatus::Delivered | MessageStatus::Read);
+        let delivered = by_whatsapp && arrived(status) && !arrived(message.status);
+        if status == MessageStatus::Failed
+            && by_whatsapp
+            && matches!(report.class, Some(Class::NotOnWhatsApp | Class::WindowClosed))
+        {
             return fall_back_to_sms(ivy, &me, &message, now).await.map(|_| ());
         }
-        finish(ivy, &me, &message, status, report.failure.as_deref(), now).await
+        finish(ivy, &me, &message, status, report.failure.as_deref(), now).await?;
+        if delivered {
+            metrics::count("whatsapp_delivered", &[]);
+        }
+        Ok(())
     })
     .await
 }

@@ -18,8 +18,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Ivy,
-    calls,
+    Error, Ivy, calls,
     outbox::{self, Effect, json},
     ports::{Queue, Queues},
     retrying::{contended, until_settled},
@@ -102,14 +101,11 @@ fn new_call(user: &User, planned: &PlannedCall, now: Timestamp) -> StoredCall {
 
 /// Plans a whole day of a user. Calls that exist stay as they are.
 async fn plan_user(ivy: &Ivy, user: &User, date: Date) -> Result<(), Error> {
-    let recently = user.onboarded_at.is_some_and(|at| {
-        days::days_between(days::local_date(at, &user.timezone), date) <= ONBOARDING_DAYS
-    });
-    let onboarding_call_done = if recently {
-        ivy.store.me(user.id).await?.is_none_or(|me| me.contact.onboarding_call_done)
-    } else {
-        true
-    };
+    let recently = user
+        .onboarded_at
+        .is_some_and(|at| days::days_between(days::local_date(at, &user.timezone), date) <= ONBOARDING_DAYS);
+    let onboarding_call_done =
+        if recently { ivy.store.me(user.id).await?.is_none_or(|me| me.contact.onboarding_call_done) } else { true };
     for planned in voice_calls(user, date, &CallHistory { onboarding_call_done }) {
         create_call(ivy, user, &planned).await?;
     }

@@ -186,7 +186,13 @@ pub async fn verify(ivy: &Ivy, proof: &Proof, address: &str) -> Result<SignIn, E
     .await
 }
 
-async fn open_session(ivy: &Ivy, hash: &str, request: &SignInRequest, user: UserId, now: Timestamp) -> Result<SignIn, Error> {
+async fn open_session(
+    ivy: &Ivy,
+    hash: &str,
+    request: &SignInRequest,
+    user: UserId,
+    now: Timestamp,
+) -> Result<SignIn, Error> {
     let session = Session {
         id: SessionId::generate(now),
         user_id: user,

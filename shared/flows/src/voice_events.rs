@@ -6,8 +6,9 @@
 //! the person did say it.
 
 use ivy_domain::{
-    CallId, Text, UserId, WorkoutId, days,
+    CallId, Text, UserId, WorkoutId,
     call::{Call, CallEnd, CallEvent, CallState, CallType, EndReason, Outcome},
+    days,
     scores::{Score, ScoreKind},
     workout::{ReportedBy, Workout, WorkoutStatus},
 };
@@ -18,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     Error, Ivy, calls,
     completions::{Ledger, Report},
+    metrics,
     retrying::{contended, until_settled},
     workouts::{self, NewWorkout},
 };
@@ -88,6 +90,7 @@ async fn take(ivy: &Ivy, event: &RetellEvent, user: UserId, id: CallId) -> Resul
         Err(error) if error.failed("event") => return Ok(Taken::Duplicate),
         Err(error) => return Err(contended(error)),
     }
+    count(&before.call, &stored.call);
     let attempt_over = matches!(before.call.state, CallState::Initiating | CallState::InProgress)
         && !matches!(stored.call.state, CallState::Initiating | CallState::InProgress);
     if attempt_over {
@@ -140,12 +143,27 @@ fn call_end(call: &RetellCall, now: Timestamp) -> CallEnd {
     let connected = call.call_status.as_deref() == Some("ended") && duration_seconds.is_some_and(|s| s > 0);
     let reason = call.disconnection_reason.as_deref().unwrap_or_default();
     let in_voicemail = call.call_analysis.as_ref().and_then(|analysis| analysis.in_voicemail) == Some(true);
-    let user_spoke = call.transcript.as_ref().map(|transcript| transcript.lines().any(|line| line.starts_with("User:")));
+    let user_spoke =
+        call.transcript.as_ref().map(|transcript| transcript.lines().any(|line| line.starts_with("User:")));
     CallEnd {
         at: call.ended_at().unwrap_or(now),
         duration_seconds,
         end: if in_voicemail { EndReason::Voicemail } else { EndReason::from_disconnection(reason, connected) },
         user_spoke,
+    }
+}
+
+/// What the alarms on pickup, completion and duration watch.
+fn count(before: &Call, after: &Call) {
+    let connected = |state| matches!(state, CallState::InProgress | CallState::Completed);
+    if before.state == CallState::Initiating && connected(after.state) {
+        metrics::count("call_answered", &[]);
+    }
+    if before.state != CallState::Completed && after.state == CallState::Completed {
+        metrics::count("call_completed", &[]);
+        if let Some(seconds) = after.duration_seconds {
+            metrics::seconds("call_duration_seconds", seconds.into());
+        }
     }
 }
 
@@ -191,7 +209,9 @@ async fn take_analysis(
     let at = stored.call.started_at.unwrap_or(now);
     let planned = plan(&mut ledger, me, &found, at, now);
     let logged = log(&mut ledger, &found, at);
-    for (kind, score) in [(ScoreKind::Energy, found.energy), (ScoreKind::Mood, found.mood), (ScoreKind::Confidence, found.confidence)] {
+    for (kind, score) in
+        [(ScoreKind::Energy, found.energy), (ScoreKind::Mood, found.mood), (ScoreKind::Confidence, found.confidence)]
+    {
         if let Some(score) = score.and_then(|score| Score::try_from(i64::from(score)).ok()) {
             ledger.score(kind, score);
         }
@@ -220,17 +240,22 @@ fn outcome(call_type: CallType, planned: bool, logged: bool) -> Outcome {
 /// A plan that was made in the call. The same plan made twice (by a tool, by the analysis) is one plan.
 fn plan(ledger: &mut Ledger<'_>, me: &Me, found: &PostCallAnalysis, at: Timestamp, now: Timestamp) -> bool {
     let Some(activity) = found.planned_activity.as_deref().and_then(Text::<200>::truncated) else { return false };
-    let minutes = found.planned_duration_minutes.filter(|m| (1..=MOST_MINUTES).contains(m)).and_then(|m| u16::try_from(m).ok());
+    let minutes =
+        found.planned_duration_minutes.filter(|m| (1..=MOST_MINUTES).contains(m)).and_then(|m| u16::try_from(m).ok());
     let time = found.planned_time.as_deref().and_then(|text| spoken_time(text, me, at));
     let today = days::local_date(at, &me.user().timezone);
     let date = time.map_or(today, |time| days::local_date(time, &me.user().timezone));
-    let known = ledger.progress().agenda.plans().iter().any(|plan| {
-        plan.date == date && plan.planned_time == time && plan.planned_activity == activity
-    });
+    let known = ledger
+        .progress()
+        .agenda
+        .plans()
+        .iter()
+        .any(|plan| plan.date == date && plan.planned_time == time && plan.planned_activity == activity);
     if known || ledger.progress().agenda.is_full() {
         return known;
     }
-    let new = NewWorkout { planned_activity: activity, planned_time: time.unwrap_or(at), planned_duration_minutes: minutes };
+    let new =
+        NewWorkout { planned_activity: activity, planned_time: time.unwrap_or(at), planned_duration_minutes: minutes };
     let mut workout = workouts::planned(me, new, ReportedBy::Call, now);
     if time.is_none() {
         workout = Workout { planned_time: None, date: today, id: WorkoutId::generate_for_date(today), ..workout };
@@ -259,7 +284,8 @@ fn log(ledger: &mut Ledger<'_>, found: &PostCallAnalysis, at: Timestamp) -> bool
         Some("rest_day" | "rest") => WorkoutStatus::RestDay,
         _ => return false,
     };
-    let minutes = found.actual_duration_minutes.filter(|m| (1..=MOST_MINUTES).contains(m)).and_then(|m| u16::try_from(m).ok());
+    let minutes =
+        found.actual_duration_minutes.filter(|m| (1..=MOST_MINUTES).contains(m)).and_then(|m| u16::try_from(m).ok());
     let report = Report { status, actual_duration_minutes: minutes, source: ReportedBy::Call, at };
     if let Some(workout) = ledger.subject(&report, None) {
         ledger.log(&workout, &report);

@@ -31,6 +31,11 @@ fn port_error<E: ProvideErrorMetadata, R>(port: &'static str, error: &SdkError<E
     PortError { port, reason: reason.to_owned() }
 }
 
+/// The function was started without this queue: a mistake in its binary, seen at its first use.
+fn out_of_reach(port: &'static str, queue: Queue) -> PortError {
+    PortError { port, reason: format!("this function was not started with the queue {queue:?}") }
+}
+
 /// The queues, on SQS.
 #[derive(Debug, Clone)]
 pub struct SqsQueues {
@@ -48,11 +53,7 @@ impl SqsQueues {
 #[async_trait]
 impl Queues for SqsQueues {
     async fn send(&self, queue: Queue, body: String, delay: Duration) -> Result<(), PortError> {
-        let url = match queue {
-            Queue::DueCalls => &self.config.due_calls_url,
-            Queue::Messages => &self.config.messages_url,
-            Queue::PlanUsers => &self.config.plan_users_url,
-        };
+        let url = self.config.url(queue).ok_or_else(|| out_of_reach("sqs", queue))?;
         // Rounded up: early is wrong, a second late is not.
         let delay = delay.min(LONGEST_DELAY);
         let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
@@ -95,13 +96,7 @@ fn schedule_expression(at: Timestamp, now: Timestamp) -> String {
 #[async_trait]
 impl Timers for SchedulerTimers {
     async fn set(&self, timer: Timer) -> Result<(), PortError> {
-        let arn = match timer.queue {
-            Queue::DueCalls => &self.config.due_calls_arn,
-            Queue::Messages => &self.config.messages_arn,
-            Queue::PlanUsers => {
-                return Err(PortError { port: "scheduler", reason: "timers do not reach plan-users".to_owned() });
-            }
-        };
+        let arn = self.config.arn(timer.queue).ok_or_else(|| out_of_reach("scheduler", timer.queue))?;
         let unbuilt = |_| PortError { port: "scheduler", reason: "the request cannot be built".to_owned() };
         let target =
             Target::builder().arn(arn).role_arn(&self.config.role_arn).input(timer.body).build().map_err(unbuilt)?;

@@ -8,7 +8,7 @@
 use std::{fmt, str::FromStr};
 
 use ivy_domain::{CharityId, Phone};
-use ivy_flows::Settings;
+use ivy_flows::{Settings, ports::Queue};
 use reqwest::Url;
 
 /// A setting that is missing or wrong, as a sentence that names it.
@@ -103,8 +103,16 @@ impl Deployment {
             stage: required(&lookup, "STAGE")?,
             table_name: required(&lookup, "TABLE_NAME")?,
             secret_id: required(&lookup, "SECRET_ID")?,
-            log_level: parsed(&lookup, "LOG_LEVEL", Some(LogLevel::Info), "must be error, warn, info or debug")?,
+            log_level: Self::log_level_from_env(lookup)?,
         })
+    }
+
+    /// The one setting of functions that know neither the table nor the secret.
+    ///
+    /// # Errors
+    /// When it is wrong.
+    pub fn log_level_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<LogLevel, ConfigError> {
+        parsed(&lookup, "LOG_LEVEL", Some(LogLevel::Info), "must be error, warn, info or debug")
     }
 
     #[must_use]
@@ -245,64 +253,61 @@ impl MailConfig {
     }
 }
 
-/// The addresses of the queues.
+/// The environment's name of something of a queue: `DUE_CALLS_QUEUE_URL`.
+const fn queue_setting(queue: Queue, arn: bool) -> &'static str {
+    match (queue, arn) {
+        (Queue::DueCalls, false) => "DUE_CALLS_QUEUE_URL",
+        (Queue::DueCalls, true) => "DUE_CALLS_QUEUE_ARN",
+        (Queue::Messages, false) => "MESSAGES_QUEUE_URL",
+        (Queue::Messages, true) => "MESSAGES_QUEUE_ARN",
+        (Queue::PlanUsers, false) => "PLAN_USERS_QUEUE_URL",
+        (Queue::PlanUsers, true) => "PLAN_USERS_QUEUE_ARN",
+    }
+}
+
+/// The queues that a function writes to, and no others: its role reaches no others either.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueConfig {
-    pub due_calls_url: String,
-    pub messages_url: String,
-    pub plan_users_url: String,
+    urls: Vec<(Queue, String)>,
 }
 
 impl QueueConfig {
     /// # Errors
     /// Names the first setting that is missing.
-    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Ok(Self {
-            due_calls_url: required(&lookup, "DUE_CALLS_QUEUE_URL")?,
-            messages_url: required(&lookup, "MESSAGES_QUEUE_URL")?,
-            plan_users_url: required(&lookup, "PLAN_USERS_QUEUE_URL")?,
-        })
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>, needed: &[Queue]) -> Result<Self, ConfigError> {
+        let url = |queue: &Queue| Ok((*queue, required(&lookup, queue_setting(*queue, false))?));
+        Ok(Self { urls: needed.iter().map(url).collect::<Result<_, _>>()? })
     }
 
     #[must_use]
-    pub fn for_testing() -> Self {
-        Self {
-            due_calls_url: "http://queues.test/due-calls".to_owned(),
-            messages_url: "http://queues.test/messages".to_owned(),
-            plan_users_url: "http://queues.test/plan-users".to_owned(),
-        }
+    pub fn url(&self, queue: Queue) -> Option<&str> {
+        self.urls.iter().find(|(known, _)| *known == queue).map(|(_, url)| url.as_str())
     }
 }
 
-/// What one-time schedules are made with.
+/// What one-time schedules are made with, and the queues that they reach.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TimerConfig {
     pub group: String,
     pub role_arn: String,
-    pub due_calls_arn: String,
-    pub messages_arn: String,
+    arns: Vec<(Queue, String)>,
 }
 
 impl TimerConfig {
     /// # Errors
     /// Names the first setting that is missing.
-    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>, needed: &[Queue]) -> Result<Self, ConfigError> {
+        let arn = |queue: &Queue| Ok((*queue, required(&lookup, queue_setting(*queue, true))?));
         Ok(Self {
             group: required(&lookup, "SCHEDULE_GROUP")?,
             role_arn: required(&lookup, "SCHEDULER_ROLE_ARN")?,
-            due_calls_arn: required(&lookup, "DUE_CALLS_QUEUE_ARN")?,
-            messages_arn: required(&lookup, "MESSAGES_QUEUE_ARN")?,
+            arns: needed.iter().map(arn).collect::<Result<_, _>>()?,
         })
     }
 
     #[must_use]
-    pub fn for_testing() -> Self {
-        Self {
-            group: "ivy-test".to_owned(),
-            role_arn: "arn:aws:iam::000000000000:role/ivy-test".to_owned(),
-            due_calls_arn: "arn:aws:sqs:eu-west-2:000000000000:due-calls".to_owned(),
-            messages_arn: "arn:aws:sqs:eu-west-2:000000000000:messages".to_owned(),
-        }
+    pub fn arn(&self, queue: Queue) -> Option<&str> {
+        self.arns.iter().find(|(known, _)| *known == queue).map(|(_, arn)| arn.as_str())
     }
 }
 
@@ -385,6 +390,8 @@ mod tests {
         assert!(wrong_level.contains("LOG_LEVEL"));
         assert!(HttpConfig::from_env(with("CORS_ORIGINS", "https://app.ivy.example/x")).is_err());
         assert!(HttpConfig::from_env(with("CORS_ORIGINS", "*")).is_err());
-        assert!(QueueConfig::from_env(full).unwrap_err().to_string().contains("DUE_CALLS_QUEUE_URL"));
+        assert!(
+            QueueConfig::from_env(full, &[Queue::DueCalls]).unwrap_err().to_string().contains("DUE_CALLS_QUEUE_URL")
+        );
     }
 }

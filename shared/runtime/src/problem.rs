@@ -197,8 +197,7 @@ impl From<Error> for Problem {
             Error::RateLimited { limit, window_seconds, retry_after_seconds } => {
                 Self::rate_limited(limit, window_seconds, retry_after_seconds)
             }
-            ours
-            @ (Error::Contended
+            ours @ (Error::Contended
             | Error::AnsweredMeanwhile
             | Error::Store(_)
             | Error::Provider(_)

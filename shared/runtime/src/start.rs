@@ -21,7 +21,7 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use axum::Router;
 use ivy_flows::{
     Ivy, SystemClock,
-    ports::{Mailer, Queues, Timers},
+    ports::{Mailer, Queue, Queues, Timers},
 };
 use ivy_providers::{retell::Retell, twilio::Twilio, whatsapp::WhatsApp};
 use ivy_store::{Keyring, Store};
@@ -85,15 +85,7 @@ where
         let start = Start::begin().await?;
         body(start).await
     };
-    match Box::pin(work).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Does nothing if the start came far enough to install its own.
-            telemetry::install(LogLevel::Info);
-            tracing::error!(event = "start_failed", error_name = error.name(), error = %error);
-            ExitCode::FAILURE
-        }
-    }
+    finish(Box::pin(work).await)
 }
 
 #[expect(deprecated, reason = "the type's new home is a crate that nothing else here needs")]
@@ -123,6 +115,80 @@ async fn sdk_config() -> SdkConfig {
         .await
 }
 
+/// What functions get that know neither the table nor the secret: their roles reach neither.
+#[derive(Debug)]
+pub struct Bare {
+    sdk: SdkConfig,
+}
+
+/// Runs a binary that needs neither the table nor the secret.
+pub async fn run_bare<F, Fut>(body: F) -> ExitCode
+where
+    F: FnOnce(Bare) -> Fut,
+    Fut: Future<Output = Result<(), StartError>>,
+{
+    let work = async {
+        watch(Deployment::log_level_from_env(config::process_environment)?);
+        body(Bare { sdk: Box::pin(sdk_config()).await }).await
+    };
+    finish(Box::pin(work).await)
+}
+
+impl Bare {
+    /// # Errors
+    /// When the queues' addresses are missing.
+    pub fn queues(&self, needed: &[Queue]) -> Result<Arc<dyn Queues>, StartError> {
+        queues(&self.sdk, needed)
+    }
+
+    /// # Errors
+    /// When the schedules' settings are missing.
+    pub fn timers(&self, needed: &[Queue]) -> Result<Arc<dyn Timers>, StartError> {
+        timers(&self.sdk, needed)
+    }
+
+    /// Runs an endpoint without state, in all layers, until Lambda ends it.
+    ///
+    /// # Errors
+    /// When its settings are wrong or the Lambda runtime cannot go on.
+    pub async fn serve(&self, router: Router) -> Result<(), StartError> {
+        let config = HttpConfig::from_env(config::process_environment)?;
+        crate::http::serve(crate::http::harden(router, &config)).await
+    }
+}
+
+/// Installs telemetry, and a hook that says where the process panicked.
+fn watch(level: LogLevel) {
+    telemetry::install(level);
+    std::panic::set_hook(Box::new(|panic| {
+        // The message may hold values; the place is enough to find it.
+        let location = panic.location().map(|l| format!("{}:{}", l.file(), l.line())).unwrap_or_default();
+        tracing::error!(event = "panicked", location);
+    }));
+}
+
+fn finish(result: Result<(), StartError>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Does nothing if the start came far enough to install its own.
+            telemetry::install(LogLevel::Info);
+            tracing::error!(event = "start_failed", error_name = error.name(), error = %error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn queues(sdk: &SdkConfig, needed: &[Queue]) -> Result<Arc<dyn Queues>, StartError> {
+    let config = QueueConfig::from_env(config::process_environment, needed)?;
+    Ok(Arc::new(SqsQueues::new(aws_sdk_sqs::Client::new(sdk), config)))
+}
+
+fn timers(sdk: &SdkConfig, needed: &[Queue]) -> Result<Arc<dyn Timers>, StartError> {
+    let config = TimerConfig::from_env(config::process_environment, needed)?;
+    Ok(Arc::new(SchedulerTimers::new(aws_sdk_scheduler::Client::new(sdk), config, Arc::new(SystemClock))))
+}
+
 impl Start {
     /// Telemetry, secret, table and settings.
     ///
@@ -131,12 +197,7 @@ impl Start {
     pub async fn begin() -> Result<Self, StartError> {
         let environment = config::process_environment;
         let deployment = Deployment::from_env(environment)?;
-        telemetry::install(deployment.log_level);
-        std::panic::set_hook(Box::new(|panic| {
-            // The message may hold values; the place is enough to find it.
-            let location = panic.location().map(|l| format!("{}:{}", l.file(), l.line())).unwrap_or_default();
-            tracing::error!(event = "panicked", location);
-        }));
+        watch(deployment.log_level);
         let settings = config::settings_from_env(environment)?;
         let sdk = Box::pin(sdk_config()).await;
         let secrets_manager = aws_sdk_secretsmanager::Client::new(&sdk);
@@ -197,17 +258,14 @@ impl Start {
 
     /// # Errors
     /// When the queues' addresses are missing.
-    pub fn queues(&self) -> Result<Arc<dyn Queues>, StartError> {
-        let config = QueueConfig::from_env(config::process_environment)?;
-        Ok(Arc::new(SqsQueues::new(aws_sdk_sqs::Client::new(&self.sdk), config)))
+    pub fn queues(&self, needed: &[Queue]) -> Result<Arc<dyn Queues>, StartError> {
+        queues(&self.sdk, needed)
     }
 
     /// # Errors
     /// When the schedules' settings are missing.
-    pub fn timers(&self) -> Result<Arc<dyn Timers>, StartError> {
-        let config = TimerConfig::from_env(config::process_environment)?;
-        let client = aws_sdk_scheduler::Client::new(&self.sdk);
-        Ok(Arc::new(SchedulerTimers::new(client, config, self.ivy.clock.clone())))
+    pub fn timers(&self, needed: &[Queue]) -> Result<Arc<dyn Timers>, StartError> {
+        timers(&self.sdk, needed)
     }
 
     /// # Errors

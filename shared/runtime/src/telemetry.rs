@@ -6,11 +6,11 @@
 //! test that captures the output sees everything that would leave the process.
 //!
 //! Other crates log warnings only, whatever `LOG_LEVEL` says: the SDK's and the HTTP clients' debug lines hold bodies.
-//! The metric line is made by hand: a metrics crate would bring a second writer and a background task for 30 lines.
 
 use std::fmt;
 
-use ivy_flows::{Clock as _, SystemClock};
+pub use ivy_flows::metrics::{Unit, count, metric};
+use ivy_flows::{Clock as _, SystemClock, metrics::METRIC_TARGET};
 use serde_json::{Map, Value, json};
 use tracing::{
     Event, Subscriber,
@@ -26,9 +26,6 @@ use tracing_subscriber::{
 };
 
 use crate::config::LogLevel;
-
-const METRIC_TARGET: &str = "ivy::metric";
-const NAMESPACE: &str = "Ivy";
 
 /// Sends all events to standard output. Called once per process; a second call changes nothing.
 pub fn install(level: LogLevel) {
@@ -122,69 +119,6 @@ impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.put(field, json!(format!("{value:?}")));
     }
-}
-
-/// CloudWatch's names of units.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
-    Count,
-    Seconds,
-    Milliseconds,
-    Percent,
-    None,
-}
-
-impl Unit {
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Count => "Count",
-            Self::Seconds => "Seconds",
-            Self::Milliseconds => "Milliseconds",
-            Self::Percent => "Percent",
-            Self::None => "None",
-        }
-    }
-}
-
-/// Records one value of a metric in the namespace `Ivy`.
-///
-/// Each different set of dimension values is a metric of its own and costs as one: never an id.
-pub fn metric(name: &'static str, value: f64, unit: Unit, dimensions: &[(&'static str, &str)]) {
-    let line = metric_line(name, value, unit, dimensions, SystemClock.now().as_millisecond());
-    tracing::info!(target: METRIC_TARGET, emf = %line);
-}
-
-/// One more of something.
-pub fn count(name: &'static str, dimensions: &[(&'static str, &str)]) {
-    metric(name, 1.0, Unit::Count, dimensions);
-}
-
-fn metric_line(
-    name: &'static str,
-    value: f64,
-    unit: Unit,
-    dimensions: &[(&'static str, &str)],
-    milliseconds: i64,
-) -> Value {
-    let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
-    let mut line = Map::new();
-    line.insert(
-        "_aws".to_owned(),
-        json!({
-            "Timestamp": milliseconds,
-            "CloudWatchMetrics": [{
-                "Namespace": NAMESPACE,
-                "Dimensions": [names],
-                "Metrics": [{"Name": name, "Unit": unit.as_str()}],
-            }],
-        }),
-    );
-    for (dimension, value) in dimensions {
-        line.insert((*dimension).to_owned(), json!(value));
-    }
-    line.insert(name.to_owned(), json!(value));
-    Value::Object(line)
 }
 
 /// Swallows a failure that may be swallowed, and says so: `what` names the step in snake_case.

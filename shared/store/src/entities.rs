@@ -291,7 +291,8 @@ pub(crate) fn profile_item(profile: &Profile) -> Result<Item, StoreError> {
 
 pub(crate) fn profile_from(mut item: Item, keyring: &Keyring) -> Result<Profile, StoreError> {
     let missing = || StoreError::unreadable("user", "a field is missing");
-    let id: UserId = string_of(&item, "id").ok_or_else(missing)?.parse().map_err(|e| StoreError::unreadable("user", e))?;
+    let id: UserId =
+        string_of(&item, "id").ok_or_else(missing)?.parse().map_err(|e| StoreError::unreadable("user", e))?;
     let cipher = keyring.user_cipher(id, string_of(&item, "salt").ok_or_else(missing)?);
     let phone = cipher.open("phone", string_of(&item, "phone").ok_or_else(missing)?)?;
     item.insert("phone".to_owned(), AttributeValue::S(phone));

@@ -66,7 +66,13 @@ macro_rules! of_user {
         $(#[must_use] pub fn $name(user: UserId) -> Key { Key::new(user_partition(user), $sk) })*
     };
 }
-of_user!(profile = "ME#PROFILE", progress = "ME#PROGRESS", wallet = "ME#WALLET", counters = "ME#COUNTERS", contact = "ME#CONTACT");
+of_user!(
+    profile = "ME#PROFILE",
+    progress = "ME#PROGRESS",
+    wallet = "ME#WALLET",
+    counters = "ME#COUNTERS",
+    contact = "ME#CONTACT"
+);
 
 /// Prefixes of the lists in a user's partition.
 pub const WORKOUTS: &str = "WORKOUT#";

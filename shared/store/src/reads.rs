@@ -4,12 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use ivy_domain::{
-    CallId, CharityId, MessageId, SessionId, UserId, WorkoutId,
-    call::CallState,
-    charity::Charity,
-    message::Message,
-    wallet::Donation,
-    workout::Workout,
+    CallId, CharityId, MessageId, SessionId, UserId, WorkoutId, call::CallState, charity::Charity, message::Message,
+    wallet::Donation, workout::Workout,
 };
 use jiff::{Timestamp, civil::Date};
 use serde::de::DeserializeOwned;
@@ -78,7 +74,13 @@ impl Store {
     }
 
     /// A page of the items of a partition whose sort keys begin with a prefix, newest first.
-    async fn list(&self, pk: String, prefix: &str, limit: u32, after: Option<&str>) -> Result<PageOf<Item>, StoreError> {
+    async fn list(
+        &self,
+        pk: String,
+        prefix: &str,
+        limit: u32,
+        after: Option<&str>,
+    ) -> Result<PageOf<Item>, StoreError> {
         let mut request = self
             .client
             .query()
@@ -120,7 +122,11 @@ impl Store {
     }
 
     /// A user's state and one of their workouts. One batch, and a second read only for a workout that moved to another day.
-    pub async fn me_and_workout(&self, user: UserId, id: WorkoutId) -> Result<(Option<Me>, Option<Workout>), StoreError> {
+    pub async fn me_and_workout(
+        &self,
+        user: UserId,
+        id: WorkoutId,
+    ) -> Result<(Option<Me>, Option<Workout>), StoreError> {
         let key = keys::workout_by_id(user, id);
         let mut wanted = me_keys(user).to_vec();
         wanted.push(key.clone());
@@ -163,7 +169,11 @@ impl Store {
     }
 
     /// A user's state and one of their messages. One batch.
-    pub async fn me_and_message(&self, user: UserId, id: MessageId) -> Result<(Option<Me>, Option<Message>), StoreError> {
+    pub async fn me_and_message(
+        &self,
+        user: UserId,
+        id: MessageId,
+    ) -> Result<(Option<Me>, Option<Message>), StoreError> {
         let key = keys::message(user, id);
         let mut wanted = me_keys(user).to_vec();
         wanted.push(key.clone());
@@ -203,20 +213,35 @@ impl Store {
         Ok(workouts)
     }
 
-    pub async fn list_calls(&self, user: UserId, limit: u32, after: Option<&str>) -> Result<PageOf<StoredCall>, StoreError> {
+    pub async fn list_calls(
+        &self,
+        user: UserId,
+        limit: u32,
+        after: Option<&str>,
+    ) -> Result<PageOf<StoredCall>, StoreError> {
         let page = self.list(keys::user_partition(user), keys::CALLS, limit, after).await?;
         let items = page.items.into_iter().map(|item| from_item("call", item)).collect::<Result<_, _>>()?;
         Ok(PageOf { items, next: page.next })
     }
 
-    pub async fn list_donations(&self, user: UserId, limit: u32, after: Option<&str>) -> Result<PageOf<Donation>, StoreError> {
+    pub async fn list_donations(
+        &self,
+        user: UserId,
+        limit: u32,
+        after: Option<&str>,
+    ) -> Result<PageOf<Donation>, StoreError> {
         let page = self.list(keys::user_partition(user), keys::DONATIONS, limit, after).await?;
         let items = page.items.into_iter().map(|item| from_item("donation", item)).collect::<Result<_, _>>()?;
         Ok(PageOf { items, next: page.next })
     }
 
     /// A page of a user's messages, opened with their cipher.
-    pub async fn list_messages(&self, profile: &Profile, limit: u32, after: Option<&str>) -> Result<PageOf<Message>, StoreError> {
+    pub async fn list_messages(
+        &self,
+        profile: &Profile,
+        limit: u32,
+        after: Option<&str>,
+    ) -> Result<PageOf<Message>, StoreError> {
         let page = self.list(keys::user_partition(profile.user.id), keys::MESSAGES, limit, after).await?;
         let items = page.items.into_iter().map(|item| open_message(item, &profile.cipher)).collect::<Result<_, _>>()?;
         Ok(PageOf { items, next: page.next })
@@ -315,7 +340,12 @@ impl Store {
     }
 
     /// Calls of a shard that needed attention by `until`, oldest first: whose they are and which.
-    pub async fn due_calls(&self, shard: u64, until: Timestamp, limit: u32) -> Result<Vec<(UserId, CallId)>, StoreError> {
+    pub async fn due_calls(
+        &self,
+        shard: u64,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<(UserId, CallId)>, StoreError> {
         let request = self
             .client
             .query()

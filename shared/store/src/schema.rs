@@ -11,7 +11,11 @@ use aws_sdk_dynamodb::{
 use crate::StoreError;
 
 fn key(name: &str, kind: KeyType) -> Result<KeySchemaElement, StoreError> {
-    KeySchemaElement::builder().attribute_name(name).key_type(kind).build().map_err(|e| StoreError::Refused(e.to_string()))
+    KeySchemaElement::builder()
+        .attribute_name(name)
+        .key_type(kind)
+        .build()
+        .map_err(|e| StoreError::Refused(e.to_string()))
 }
 
 fn index(name: &str) -> Result<GlobalSecondaryIndex, StoreError> {
@@ -38,7 +42,8 @@ pub async fn create_table(client: &Client, table: &str) -> Result<(), StoreError
         .global_secondary_indexes(index("gsi1")?)
         .global_secondary_indexes(index("gsi2")?);
     for name in ["pk", "sk", "gsi1pk", "gsi1sk", "gsi2pk", "gsi2sk"] {
-        let definition = AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
+        let definition =
+            AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
         request = request.attribute_definitions(definition.map_err(|e| StoreError::Refused(e.to_string()))?);
     }
     Box::pin(request.send()).await.map(|_| ()).map_err(|e| StoreError::from_sdk(&e))

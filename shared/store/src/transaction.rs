@@ -234,13 +234,26 @@ impl Transaction<'_> {
     }
 
     /// Adds to a charity's month.
-    pub fn charity_total(&mut self, charity: CharityId, user: UserId, date: Date, amount: Pence, donations: i64) -> &mut Self {
+    pub fn charity_total(
+        &mut self,
+        charity: CharityId,
+        user: UserId,
+        date: Date,
+        amount: Pence,
+        donations: i64,
+    ) -> &mut Self {
         let key = keys::charity_month(charity, &days::month(date), keys::shard_of(user));
         self.add("charity_total", key, &[("donated", amount.0), ("donations", donations)])
     }
 
     /// Adds to a company's month.
-    pub fn company_total(&mut self, company: CompanyId, user: UserId, date: Date, amounts: &[(&str, i64)]) -> &mut Self {
+    pub fn company_total(
+        &mut self,
+        company: CompanyId,
+        user: UserId,
+        date: Date,
+        amounts: &[(&str, i64)],
+    ) -> &mut Self {
         let key = keys::company_month(company, &days::month(date), keys::shard_of(user));
         self.add("company_total", key, amounts)
     }
@@ -282,7 +295,13 @@ impl Transaction<'_> {
     }
 
     /// What was said in a call, sealed with the user's key.
-    pub fn transcript(&mut self, call: &StoredCall, words: &Transcript, cipher: &UserCipher, now: Timestamp) -> &mut Self {
+    pub fn transcript(
+        &mut self,
+        call: &StoredCall,
+        words: &Transcript,
+        cipher: &UserCipher,
+        now: Timestamp,
+    ) -> &mut Self {
         let fields = [
             ("transcript", &words.transcript),
             ("summary", &words.summary),
@@ -361,7 +380,13 @@ impl Transaction<'_> {
     }
 
     /// Lets a provider's message id lead to ours.
-    pub fn message_owner(&mut self, provider: &str, provider_id: &str, owner: MessageOwner, now: Timestamp) -> &mut Self {
+    pub fn message_owner(
+        &mut self,
+        provider: &str,
+        provider_id: &str,
+        owner: MessageOwner,
+        now: Timestamp,
+    ) -> &mut Self {
         let item = to_item("message_owner", &owner).map(|mut item| {
             item.insert("expires_at".to_owned(), expires(now, REMEMBERED_SECONDS));
             item
@@ -386,7 +411,12 @@ impl Transaction<'_> {
     }
 
     pub fn session(&mut self, session: &Session) -> &mut Self {
-        self.put_entity("session", keys::session(session.user_id, session.id), session, &Expect::Version(session.version))
+        self.put_entity(
+            "session",
+            keys::session(session.user_id, session.id),
+            session,
+            &Expect::Version(session.version),
+        )
     }
 
     /// Ends a session and with it every token of its family.
@@ -420,12 +450,16 @@ impl Transaction<'_> {
         self.put("score", keys::score(user, &id.to_string()), Ok(item), &Expect::Nothing)
     }
 
-    pub fn marker(&mut self, user: UserId, id: DonationId, words: &str, cipher: &UserCipher, now: Timestamp) -> &mut Self {
+    pub fn marker(
+        &mut self,
+        user: UserId,
+        id: DonationId,
+        words: &str,
+        cipher: &UserCipher,
+        now: Timestamp,
+    ) -> &mut Self {
         let item = cipher.seal("marker", words).map(|sealed| {
-            HashMap::from([
-                ("marker".to_owned(), string(sealed)),
-                ("recorded_at".to_owned(), string(now.to_string())),
-            ])
+            HashMap::from([("marker".to_owned(), string(sealed)), ("recorded_at".to_owned(), string(now.to_string()))])
         });
         self.put("marker", keys::marker(user, &id.to_string()), item, &Expect::Nothing)
     }

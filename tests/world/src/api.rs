@@ -84,8 +84,7 @@ pub fn split(secrets: &WebhookSecrets) -> (Router<AppState>, OpenApi) {
 #[must_use]
 pub fn document() -> String {
     let none = || String::from("not a secret");
-    let secrets =
-        WebhookSecrets { retell_api_key: none(), whatsapp_app_secret: none(), whatsapp_verify_token: none() };
+    let secrets = WebhookSecrets { retell_api_key: none(), whatsapp_app_secret: none(), whatsapp_verify_token: none() };
     let (_, document) = split(&secrets);
     let mut json = document.to_pretty_json().expect("the document can be written as JSON");
     json.push('\n');

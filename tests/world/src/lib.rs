@@ -5,15 +5,22 @@
 //! A test builds a [`World`], signs people up through the public door, and moves time with [`World::advance`]: timers fire,
 //! queues deliver, calls ring, webhooks come back, until nothing moves any more.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "a test harness says what broke by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test harness says what broke by panicking"
+)]
 
 pub mod api;
 mod clock;
 mod doubles;
 mod people;
+mod telling;
 mod world;
 
 pub use clock::TestClock;
 pub use doubles::{QueuedMessage, TestMailer, TestQueues, TestTimers};
 pub use people::{Client, Person, PersonBuilder, Reply};
-pub use world::World;
+pub use telling::{at, delivery, talk, talks, without_ids};
+pub use world::{TABLE, VERIFY_TOKEN, World};

@@ -38,6 +38,36 @@ impl Reply {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         self.body
     }
+
+    /// Expects a problem document of this kind, in its whole shape; answers its body.
+    ///
+    /// # Panics
+    /// When it is anything else.
+    #[track_caller]
+    pub fn problem(&self, status: u16, kind: &str) -> &Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json", "{}", self.text);
+        assert_eq!(self.body["type"], format!("/problems/{kind}"), "{}", self.text);
+        assert_eq!(self.body["status"], status, "{}", self.text);
+        assert!(self.body["title"].as_str().is_some_and(|title| !title.is_empty()), "{}", self.text);
+        let known = ["type", "title", "status", "detail", "errors"];
+        assert!(self.body.as_object().unwrap().keys().all(|name| known.contains(&name.as_str())), "{}", self.text);
+        assert!(!self.request_id().is_empty());
+        &self.body
+    }
+
+    /// The names of the wrong fields in a problem document, in its order.
+    #[must_use]
+    pub fn wrong_fields(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().map(|error| error["field"].as_str().unwrap()).collect()
+    }
+
+    /// The request's id as it came back.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        self.headers["x-request-id"].to_str().unwrap()
+    }
 }
 
 /// The tokens of a signed-in client.
@@ -279,11 +309,6 @@ impl PersonBuilder {
             client.post("/api/users/me/onboard", answers, 200).await;
             world.settle().await;
         }
-        Person {
-            id: user["id"].as_str().unwrap().parse().unwrap(),
-            phone: self.phone,
-            refresh_token,
-            client,
-        }
+        Person { id: user["id"].as_str().unwrap().parse().unwrap(), phone: self.phone, refresh_token, client }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     net::Ipv4Addr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
 
@@ -20,10 +20,7 @@ use axum::{
     http::{Method, StatusCode},
 };
 use ivy_domain::{CharityId, charity::Charity};
-use ivy_flows::{
-    Clock as _, Ivy, Settings,
-    ports::Queue,
-};
+use ivy_flows::{Clock as _, Ivy, Settings, ports::Queue};
 use ivy_providers::{Secret, http_client, retell::Retell, twilio::Twilio, whatsapp::WhatsApp};
 use ivy_runtime::{AppState, batch, config::HttpConfig, http::harden};
 use ivy_simulators::{Delivery, Provider, Secrets, Simulators, Webhook};
@@ -36,8 +33,10 @@ use crate::{
     api::{self, WebhookSecrets},
 };
 
-pub(crate) const VERIFY_TOKEN: &str = "whatsapp_verify_token_test";
-const TABLE: &str = "ivy-world";
+/// What Meta was told when the webhook was set up.
+pub const VERIFY_TOKEN: &str = "whatsapp_verify_token_test";
+/// The name of the in-memory table.
+pub const TABLE: &str = "ivy-world";
 
 /// Everything, in one process.
 pub struct World {
@@ -55,6 +54,8 @@ pub struct World {
     published: Mutex<HashSet<String>>,
     /// The outbox is not carried out while this is set.
     outbox_stopped: Mutex<bool>,
+    /// Webhooks stay with the providers while this is set.
+    webhooks_held: AtomicBool,
     addresses: AtomicU32,
 }
 
@@ -142,6 +143,7 @@ impl World {
             mailer: Arc::default(),
             published: Mutex::default(),
             outbox_stopped: Mutex::new(false),
+            webhooks_held: AtomicBool::new(false),
             addresses: AtomicU32::new(1),
             ivy,
             clock,
@@ -232,7 +234,8 @@ impl World {
                 }
                 self.publish_outbox().await;
             }
-            for webhook in self.simulators.take_webhooks() {
+            let held = self.webhooks_held.load(Ordering::Relaxed);
+            for webhook in if held { Vec::new() } else { self.simulators.take_webhooks() } {
                 moved = true;
                 self.deliver(&webhook).await;
             }
@@ -250,8 +253,9 @@ impl World {
         let queues = self.queues.clone();
         let answer = match message.queue {
             Queue::DueCalls => {
-                let handler =
-                    move |record| ivy_calls::place_call::place_call(ivy.clone(), retell.clone(), queues.clone(), record);
+                let handler = move |record| {
+                    ivy_calls::place_call::place_call(ivy.clone(), retell.clone(), queues.clone(), record)
+                };
                 Box::pin(batch::handle_sqs(event, "world", handler)).await
             }
             Queue::Messages => {
@@ -272,6 +276,11 @@ impl World {
             }
         };
         answer.unwrap()["batchItemFailures"] == json!([])
+    }
+
+    /// Keeps webhooks with the providers, for a test that delivers them late, or never.
+    pub fn hold_webhooks(&self, held: bool) {
+        self.webhooks_held.store(held, Ordering::Relaxed);
     }
 
     /// Stops or starts the outbox's delivery.

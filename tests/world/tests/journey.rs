@@ -38,7 +38,10 @@ async fn a_day_with_ivy() {
     assert_eq!(today["items"][0]["planned_activity"], "30 minute run");
     assert_eq!(today["items"][0]["status"], "planned");
 
-    world.simulators.set_persona(PHONE, script(json!({"workout_status": "completed", "actual_duration_minutes": 32, "energy": 7, "mood": 8})));
+    world.simulators.set_persona(
+        PHONE,
+        script(json!({"workout_status": "completed", "actual_duration_minutes": 32, "energy": 7, "mood": 8})),
+    );
     world.advance_to("2026-11-23T20:00:00Z".parse().unwrap()).await;
     let today = mara.get("/api/users/me/workouts/today").await;
     assert_eq!(today["items"].as_array().unwrap().len(), 1);
@@ -76,9 +79,14 @@ async fn a_day_with_ivy() {
         .filter(|message| message.template.as_deref() == Some("completion_confirmation"))
         .collect();
     assert_eq!(confirmations.len(), 1, "one confirmation on WhatsApp");
-    assert!(confirmations[0].text.contains("£1.00") && confirmations[0].text.contains("Mind"), "{}", confirmations[0].text);
+    assert!(
+        confirmations[0].text.contains("£1.00") && confirmations[0].text.contains("Mind"),
+        "{}",
+        confirmations[0].text
+    );
     let messages = mara.get("/api/users/me/messages").await;
-    let confirmation = messages["items"].as_array().unwrap().iter().find(|m| m["template"] == "completion_confirmation").unwrap();
+    let confirmation =
+        messages["items"].as_array().unwrap().iter().find(|m| m["template"] == "completion_confirmation").unwrap();
     assert!(confirmation["status"] == "delivered" || confirmation["status"] == "read", "{confirmation}");
     assert_eq!(world.simulators.rings().len(), 2);
     assert!(world.queues.dead_letters().is_empty());

@@ -4,8 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    ivy_runtime::start::run(async |start| {
-        start.serve(ivy_calls::list_calls::router().into()).await
-    })
-    .await
+    ivy_runtime::start::run(async |start| start.serve(ivy_calls::list_calls::router().into()).await).await
 }

@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
+use ivy_flows::ports::Queue;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    ivy_runtime::start::run(async |start| {
-        let queues = start.queues()?;
+    ivy_runtime::start::run_bare(async |start| {
+        let queues = start.queues(&[Queue::PlanUsers])?;
         ivy_runtime::jobs::serve(move |scheduled| ivy_calls::plan_day::plan_day(queues.clone(), scheduled)).await
     })
     .await

@@ -1,13 +1,17 @@
 //! Starts `publish-outbox`; what it does stands in `ivy_messages::publish_outbox`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
+
+use ivy_flows::{SystemClock, ports::Queue};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    ivy_runtime::start::run(async |start| {
-        let (clock, queues, timers) = (start.ivy().clock.clone(), start.queues()?, start.timers()?);
+    ivy_runtime::start::run_bare(async |start| {
+        let queues = start.queues(&[Queue::Messages, Queue::PlanUsers])?;
+        let timers = start.timers(&[Queue::DueCalls, Queue::Messages])?;
         let publish = move |record| {
-            ivy_messages::publish_outbox::publish_outbox(clock.clone(), queues.clone(), timers.clone(), record)
+            let clock = Arc::new(SystemClock);
+            ivy_messages::publish_outbox::publish_outbox(clock, queues.clone(), timers.clone(), record)
         };
         ivy_runtime::batch::serve_stream(publish).await
     })

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use ivy_flows::ports::Queue;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     ivy_runtime::start::run(async |start| {
@@ -9,8 +11,8 @@ async fn main() -> ExitCode {
             whatsapp: start.whatsapp()?,
             twilio: start.twilio()?,
             mailer: start.mailer()?,
-            queues: start.queues()?,
-            timers: start.timers()?,
+            queues: start.queues(&[Queue::Messages])?,
+            timers: start.timers(&[Queue::Messages])?,
         };
         let ivy = start.ivy().clone();
         let send = move |record| ivy_messages::send_message_worker::send_message(ivy.clone(), clients.clone(), record);

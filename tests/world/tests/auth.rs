@@ -1,0 +1,543 @@
+//! Signing in: links and codes, their limits, sessions that rotate, access tokens, and the signatures of webhooks.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what broke by panicking")]
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, Method},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ivy_domain::{SessionId, UserId};
+use ivy_runtime::Tokens;
+use ivy_simulators::{Provider, Webhook};
+use ivy_store::Keyring;
+use ivy_world::{Client, Person, Reply, VERIFY_TOKEN, World};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+const PHONE: &str = "+447700900201";
+const STRANGER: &str = "+447700900299";
+const EMAIL: &str = "mara@example.com";
+
+/// Asks for a link or code, from an address of its own.
+async fn request(world: &World, contact: Value) -> Reply {
+    let reply = world.client().try_post("/api/auth/magic-link", &contact).await;
+    world.settle().await;
+    reply
+}
+
+async fn verify(client: &Client, proof: Value) -> Reply {
+    client.try_post("/api/auth/verify", &proof).await
+}
+
+async fn refresh(world: &World, token: &str) -> Reply {
+    world.client().try_post("/api/auth/refresh", &json!({"refresh_token": token})).await
+}
+
+/// The token of the newest link that was mailed.
+fn mailed_token(world: &World) -> String {
+    let mails = world.mailer.sent();
+    let text = &mails.last().expect("a mail was sent").text;
+    let link = text.split_whitespace().find(|word| word.contains("#token=")).expect("the mail holds a link");
+    let (page, token) = link.split_once("#token=").unwrap();
+    assert!(page.ends_with("/sign-in"), "{page}");
+    token.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
+}
+
+/// Signed up with an e-mail address; the first link is in the mail.
+async fn signed_up_by_mail(world: &World) -> String {
+    let new = json!({"phone": PHONE, "first_name": "Mara", "email": EMAIL});
+    let user = world.client().post("/api/users", new, 201).await;
+    world.settle().await;
+    user["id"].as_str().unwrap().to_owned()
+}
+
+async fn signed_up_by_phone(world: &World) {
+    world.client().post("/api/users", json!({"phone": PHONE, "first_name": "Mara"}), 201).await;
+    world.settle().await;
+}
+
+/// A code that is not this one.
+fn other_code(code: &str, offset: u32) -> String {
+    format!("{:06}", (code.parse::<u32>().unwrap() + offset) % 1_000_000)
+}
+
+#[tokio::test]
+async fn a_link_by_mail_opens_one_session() {
+    let world = World::new().await;
+    let user = signed_up_by_mail(&world).await;
+    let mail = world.mailer.sent().pop().unwrap();
+    assert_eq!(mail.to, EMAIL);
+    assert!(world.simulators.handset(PHONE).is_empty(), "the link goes by mail, and by nothing else");
+    let token = mailed_token(&world);
+
+    // A mail scanner opens the link, and tries the API's addresses with it: nothing is used up.
+    for path in ["/api/auth/verify", &format!("/api/auth/verify?token={token}")] {
+        world.client().try_get(path).await.problem(405, "wrong-method");
+        let head = world.client().send(Method::HEAD, path, &[], Body::empty()).await;
+        assert_eq!(head.status, 405);
+    }
+    world.client().try_get("/api/auth/magic-link").await.problem(405, "wrong-method");
+
+    let session = verify(&world.client(), json!({"token": token})).await.expect(200);
+    assert_eq!(session["user_id"], user);
+    assert_eq!(session["token_type"], "Bearer");
+    assert_eq!(session["expires_in"], 900);
+    let mut client = world.client();
+    client.token = Some(session["access_token"].as_str().unwrap().to_owned());
+    assert_eq!(client.get("/api/users/me", 200).await["email"], EMAIL);
+
+    verify(&world.client(), json!({"token": token})).await.problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_code_by_sms_signs_in_and_uses_up_the_link_as_well() {
+    let world = World::new().await;
+    signed_up_by_phone(&world).await;
+    let code = world.code_for(PHONE);
+    let session = verify(&world.client(), json!({"phone": PHONE, "code": code})).await.expect(200);
+    assert!(session["refresh_token"].is_string());
+    verify(&world.client(), json!({"phone": PHONE, "code": code})).await.problem(401, "unauthorized");
+    let text = &world.simulators.handset(PHONE)[0].text;
+    let token: String = text.split("#token=").nth(1).unwrap().chars().take_while(char::is_ascii_alphanumeric).collect();
+    verify(&world.client(), json!({"token": token})).await.problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_newer_request_replaces_the_older_one() {
+    let world = World::new().await;
+    signed_up_by_mail(&world).await;
+    let older = mailed_token(&world);
+    request(&world, json!({"email": EMAIL})).await.expect(202);
+    let newer = mailed_token(&world);
+    assert_ne!(older, newer);
+    verify(&world.client(), json!({"token": older})).await.problem(401, "unauthorized");
+    verify(&world.client(), json!({"token": newer})).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_address_in_capitals_is_the_same_address() {
+    let world = World::new().await;
+    signed_up_by_mail(&world).await;
+    request(&world, json!({"email": EMAIL.to_uppercase()})).await.expect(202);
+    assert_eq!(world.mailer.sent().len(), 2);
+    assert_eq!(world.mailer.sent()[1].to, EMAIL, "to the address that is known");
+}
+
+#[tokio::test]
+async fn five_wrong_codes_use_a_request_up() {
+    for tries in [4, 5] {
+        let world = World::new().await;
+        signed_up_by_phone(&world).await;
+        let code = world.code_for(PHONE);
+        for number in 1..=tries {
+            let wrong = json!({"phone": PHONE, "code": other_code(&code, number)});
+            verify(&world.client(), wrong).await.problem(401, "unauthorized");
+        }
+        let right = verify(&world.client(), json!({"phone": PHONE, "code": code})).await;
+        if tries < 5 {
+            let _ = right.expect(200);
+        } else {
+            right.problem(401, "unauthorized");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_good_for_fifteen_minutes() {
+    for (minutes, seconds, good) in [(14, 59, true), (15, 0, false)] {
+        let world = World::new().await;
+        signed_up_by_mail(&world).await;
+        let token = mailed_token(&world);
+        world.advance(SignedDuration::from_secs(minutes * 60 + seconds)).await;
+        let reply = verify(&world.client(), json!({"token": token})).await;
+        assert_eq!(reply.status == 200, good, "after {minutes}:{seconds:02}: {}", reply.status);
+    }
+}
+
+#[tokio::test]
+async fn a_proof_is_a_link_or_a_code_and_not_both() {
+    let world = World::new().await;
+    for wrong in [
+        json!({}),
+        json!({"token": "x", "code": "123456"}),
+        json!({"token": "x", "phone": PHONE}),
+        json!({"code": "123456"}),
+        json!({"code": "123456", "phone": PHONE, "email": EMAIL}),
+    ] {
+        verify(&world.client(), wrong).await.problem(422, "invalid-input");
+    }
+    for token in ["", "x", "é", &"é".repeat(40), &"0".repeat(80), &"x".repeat(10_000)] {
+        verify(&world.client(), json!({"token": token})).await.problem(401, "unauthorized");
+    }
+    for code in ["", "0", "1234567", "é"] {
+        verify(&world.client(), json!({"phone": PHONE, "code": code})).await.problem(401, "unauthorized");
+    }
+}
+
+fn comparable(headers: &HeaderMap) -> Vec<(String, String)> {
+    let mut headers: Vec<_> = headers
+        .iter()
+        .filter(|(name, _)| *name != "x-request-id")
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    headers.sort();
+    headers
+}
+
+#[tokio::test]
+async fn who_has_an_account_does_not_show() {
+    let world = World::new().await;
+    signed_up_by_mail(&world).await;
+    let mails = world.mailer.sent().len();
+    let known = request(&world, json!({"email": EMAIL})).await;
+    assert_eq!(world.mailer.sent().len(), mails + 1);
+    let writes = world.items("sign_in_request").await.len();
+    for contact in [json!({"email": "nobody@example.com"}), json!({"phone": STRANGER})] {
+        let unknown = request(&world, contact).await;
+        assert_eq!((unknown.status, &unknown.text), (known.status, &known.text));
+        assert_eq!(comparable(&unknown.headers), comparable(&known.headers));
+    }
+    assert_eq!(known.status, 202);
+    assert_eq!(world.items("sign_in_request").await.len(), writes + 2, "decoys");
+    assert_eq!(world.mailer.sent().len(), mails + 1);
+    assert!(world.simulators.handset(STRANGER).is_empty());
+    assert!(world.queues.dead_letters().is_empty());
+    // Nor does it show to who tries codes.
+    let wrong = verify(&world.client(), json!({"email": EMAIL, "code": "000000"})).await;
+    let stranger = verify(&world.client(), json!({"phone": STRANGER, "code": "000000"})).await;
+    assert_eq!((wrong.status, &wrong.text), (stranger.status, &stranger.text));
+}
+
+fn refused_for_long(reply: &Reply, seconds: u64) {
+    reply.problem(429, "rate-limited");
+    let text = |name: &str| reply.headers[name].to_str().unwrap().to_owned();
+    assert_eq!(text("retry-after"), seconds.to_string());
+    assert_eq!(text("ratelimit"), format!("\"default\";r=0;t={seconds}"));
+    assert_eq!(text("ratelimit-policy"), "\"default\";q=5;w=900");
+}
+
+#[tokio::test]
+async fn links_are_limited_for_each_contact_and_each_address() {
+    let world = World::new().await;
+    signed_up_by_mail(&world).await;
+    world.advance(SignedDuration::from_secs(60)).await;
+    let mails = world.mailer.sent().len();
+    for _ in 0..5 {
+        request(&world, json!({"email": EMAIL})).await.expect(202);
+    }
+    refused_for_long(&request(&world, json!({"email": EMAIL})).await, 14 * 60);
+    assert_eq!(world.mailer.sent().len(), mails + 5);
+
+    // The same of a contact that nobody has: the limit does not tell either.
+    for _ in 0..5 {
+        request(&world, json!({"phone": STRANGER})).await.expect(202);
+    }
+    refused_for_long(&request(&world, json!({"phone": STRANGER})).await, 14 * 60);
+
+    let one_address = world.client();
+    for number in 0..5 {
+        let contact = json!({"email": format!("person{number}@example.com")});
+        one_address.post("/api/auth/magic-link", contact, 202).await;
+    }
+    let next = json!({"email": "person5@example.com"});
+    refused_for_long(&one_address.try_post("/api/auth/magic-link", &next).await, 14 * 60);
+
+    world.advance(SignedDuration::from_mins(14)).await;
+    one_address.post("/api/auth/magic-link", next, 202).await;
+    request(&world, json!({"email": EMAIL})).await.expect(202);
+}
+
+#[tokio::test]
+async fn codes_and_sign_ups_are_limited_for_each_address() {
+    let world = World::new().await;
+    let client = world.client();
+    for number in 0..5 {
+        let wrong = json!({"phone": format!("+44770090021{number}"), "code": "123456"});
+        verify(&client, wrong).await.problem(401, "unauthorized");
+    }
+    refused_for_long(&verify(&client, json!({"phone": PHONE, "code": "123456"})).await, 900);
+
+    let client = world.client();
+    for number in 0..5 {
+        client.post("/api/users", json!({"phone": format!("+44770090022{number}"), "first_name": "Mara"}), 201).await;
+    }
+    let before = world.snapshot().await;
+    refused_for_long(&client.try_post("/api/users", &json!({"phone": PHONE, "first_name": "Mara"})).await, 900);
+    assert_eq!(world.snapshot().await, before);
+}
+
+#[tokio::test]
+async fn a_refresh_token_is_good_once_and_its_twin_gets_the_same() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let first = &mara.refresh_token;
+    let second = refresh(&world, first).await.expect(200)["refresh_token"].as_str().unwrap().to_owned();
+    assert_ne!(*first, second);
+    world.advance(SignedDuration::from_secs(20)).await;
+    let twin = refresh(&world, first).await.expect(200);
+    assert_eq!(twin["refresh_token"], second, "a parallel tab gets the same successor");
+    assert_eq!(twin["user_id"], mara.id.to_string());
+
+    world.advance(SignedDuration::from_secs(1)).await;
+    refresh(&world, first).await.problem(401, "unauthorized");
+    refresh(&world, &second).await.problem(401, "unauthorized");
+    assert!(world.items("session").await.is_empty(), "a token used again ends its whole family");
+}
+
+#[tokio::test]
+async fn two_tabs_at_once_get_the_same_successor() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let (one, other) = tokio::join!(refresh(&world, &mara.refresh_token), refresh(&world, &mara.refresh_token));
+    assert_eq!(one.expect(200)["refresh_token"], other.expect(200)["refresh_token"]);
+}
+
+#[tokio::test]
+async fn the_token_before_the_last_ends_the_family_even_within_the_grace() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let second = refresh(&world, &mara.refresh_token).await.expect(200)["refresh_token"].as_str().unwrap().to_owned();
+    let third = refresh(&world, &second).await.expect(200)["refresh_token"].as_str().unwrap().to_owned();
+    refresh(&world, &mara.refresh_token).await.problem(401, "unauthorized");
+    refresh(&world, &third).await.problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_forged_or_old_refresh_token_is_refused_and_ends_nothing() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let token = &mara.refresh_token;
+    let parts: Vec<&str> = token.split('.').collect();
+    let changed_number = format!("{}.{}.2.{}", parts[0], parts[1], parts[3]);
+    let other_user = format!("{}.{}.1.{}", UserId::generate(world.now()), parts[1], parts[3]);
+    for forged in ["", "x", "...", &changed_number, &other_user, &format!("{token}."), &token[..token.len() - 1]] {
+        refresh(&world, forged).await.problem(401, "unauthorized");
+    }
+    let next = refresh(&world, token).await.expect(200)["refresh_token"].as_str().unwrap().to_owned();
+    world.advance(SignedDuration::from_hours(24 * 30)).await;
+    refresh(&world, &next).await.problem(401, "unauthorized");
+}
+
+/// Asks for the own profile with a token.
+async fn me_with(world: &World, token: &str) -> Reply {
+    let mut client = world.client();
+    client.token = Some(token.to_owned());
+    client.try_get("/api/users/me").await
+}
+
+#[tokio::test]
+async fn an_access_token_lives_for_fifteen_minutes_whatever_becomes_of_its_session() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let token = mara.client.access_token().await.unwrap();
+    // The session ends: its first token is used again, late.
+    refresh(&world, &mara.refresh_token).await.expect(200);
+    world.advance(SignedDuration::from_secs(60)).await;
+    refresh(&world, &mara.refresh_token).await.problem(401, "unauthorized");
+
+    world.advance(SignedDuration::from_mins(13)).await;
+    me_with(&world, &token).await.expect(200);
+    world.advance(SignedDuration::from_secs(66)).await;
+    let refused = me_with(&world, &token).await;
+    refused.problem(401, "unauthorized");
+    assert!(refused.headers["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
+}
+
+fn encoded(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+fn decoded(part: &str) -> Value {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
+}
+
+/// Signs claims with a key, under the header of a genuine token.
+fn signed(header: &Value, claims: &Value, key: &[u8]) -> String {
+    let kid = header["kid"].as_str().unwrap().to_owned();
+    let header = jsonwebtoken::Header { kid: Some(kid), ..jsonwebtoken::Header::default() };
+    jsonwebtoken::encode(&header, claims, &jsonwebtoken::EncodingKey::from_secret(key)).unwrap()
+}
+
+#[tokio::test]
+async fn forged_access_tokens_are_refused() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let token = mara.client.access_token().await.unwrap();
+    let parts: Vec<&str> = token.split('.').collect();
+    let (header, claims) = (decoded(parts[0]), decoded(parts[1]));
+    let key = world.ivy.store.keyring().derive("access-token");
+    let with = |name: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        claims
+    };
+    // The tool itself forges nothing: with the right key and claims its token is good.
+    me_with(&world, &signed(&header, &claims, &key)).await.expect(200);
+
+    let somebody = json!(UserId::generate(world.now()).to_string());
+    let mut none = header.clone();
+    none["alg"] = json!("none");
+    let mut without_kid = header.clone();
+    without_kid.as_object_mut().unwrap().remove("kid");
+    let mut later = claims.clone();
+    later["exp"] = json!(claims["exp"].as_i64().unwrap() + 86_400);
+    let other_keyring = Keyring::from_master_key(b"the master key of somebody else, as long");
+    let (user, session) = (mara.id, SessionId::generate(world.now()));
+    let mut without_exp = claims.clone();
+    without_exp.as_object_mut().unwrap().remove("exp");
+    let forgeries = [
+        ("another master key", Tokens::new(&other_keyring).issue(user, session, world.now()).unwrap()),
+        ("another key under our kid", signed(&header, &claims, b"another key")),
+        ("alg none", format!("{}.{}.", encoded(&none), parts[1])),
+        ("alg none with a signature", format!("{}.{}.{}", encoded(&none), parts[1], parts[2])),
+        ("no kid", format!("{}.{}.{}", encoded(&without_kid), parts[1], parts[2])),
+        ("another user", format!("{}.{}.{}", parts[0], encoded(&with("sub", somebody)), parts[2])),
+        ("a later end", format!("{}.{}.{}", parts[0], encoded(&later), parts[2])),
+        ("another audience", signed(&header, &with("aud", json!("ivy-admin")), &key)),
+        ("another issuer", signed(&header, &with("iss", json!("evi")), &key)),
+        ("no end", signed(&header, &without_exp, &key)),
+        ("not yet", signed(&header, &with("nbf", json!(world.now().as_second() + 60)), &key)),
+        ("a refresh token", mara.refresh_token.clone()),
+        ("nothing", String::new()),
+        ("half a token", token[..token.len() / 2].to_owned()),
+    ];
+    for (what, forged) in forgeries {
+        let reply = me_with(&world, &forged).await;
+        assert_eq!(reply.status, 401, "{what}");
+        reply.problem(401, "unauthorized");
+    }
+    for headers in [
+        vec![("authorization", format!("Basic {token}"))],
+        vec![("authorization", token.clone())],
+        vec![("authorization", format!("Bearer {token}")), ("authorization", format!("Bearer {token}"))],
+    ] {
+        let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let reply = world.client().send(Method::GET, "/api/users/me", &headers, Body::empty()).await;
+        reply.problem(401, "unauthorized");
+    }
+}
+
+// ---- Webhooks ----
+
+/// Posts a webhook as it is but for the given headers and body.
+async fn post_webhook(world: &World, webhook: &Webhook, signature: Option<&str>, body: &[u8]) -> Reply {
+    let is_signature = |name: &str| name.to_lowercase().contains("signature");
+    let mut headers: Vec<(&str, &str)> = Vec::new();
+    for (name, value) in &webhook.headers {
+        match signature {
+            _ if !is_signature(name) => headers.push((name, value)),
+            Some(signature) => headers.push((name, signature)),
+            None => {}
+        }
+    }
+    world.client().send(Method::POST, &webhook.path, &headers, Body::from(body.to_vec())).await
+}
+
+fn signature_of(webhook: &Webhook) -> String {
+    webhook.headers.iter().find(|(name, _)| name.to_lowercase().contains("signature")).unwrap().1.clone()
+}
+
+/// Every way in which a signature can be wrong is refused and writes nothing; the webhook itself is then taken.
+async fn refuses_what_is_not_signed(world: &World, webhook: &Webhook) {
+    let before = world.snapshot().await;
+    let genuine = signature_of(webhook);
+    let mut wrong = genuine.clone();
+    let last = if wrong.pop() == Some('0') { '1' } else { '0' };
+    wrong.push(last);
+    let cases = [None, Some(""), Some("sha256="), Some("v=,d="), Some(&wrong), Some(&genuine[..genuine.len() - 2])];
+    for signature in cases {
+        post_webhook(world, webhook, signature, &webhook.body).await.problem(401, "unauthorized");
+    }
+    let mut body = webhook.body.clone();
+    *body.last_mut().unwrap() = b' ';
+    post_webhook(world, webhook, Some(&genuine), &body).await.problem(401, "unauthorized");
+    body = webhook.body.clone();
+    body.push(b' ');
+    post_webhook(world, webhook, Some(&genuine), &body).await.problem(401, "unauthorized");
+    assert_eq!(world.snapshot().await, before);
+    assert_eq!(post_webhook(world, webhook, Some(&genuine), &webhook.body).await.status, 204);
+}
+
+async fn called(world: &World) -> Person {
+    let mara = world.person(PHONE).onboarding("preferred_days", json!(["mon"])).join(world).await;
+    world.advance(SignedDuration::from_hours(3)).await;
+    assert_eq!(world.simulators.calls().len(), 1);
+    mara
+}
+
+/// Retell's events of a call that just ended, not delivered yet.
+async fn held_retell_events(world: &World) -> Vec<Webhook> {
+    let mara = called(world).await;
+    let id = mara.schedule("follow_up", world.now() + SignedDuration::from_mins(5)).await;
+    world.settle().await;
+    world.hold_webhooks(true);
+    world.advance(SignedDuration::from_mins(5)).await;
+    assert_eq!(mara.call(&id).await["state"], "dialling");
+    let held = world.simulators.take_webhooks();
+    world.hold_webhooks(false);
+    held.into_iter().filter(|webhook| webhook.provider == Provider::Retell).collect()
+}
+
+#[tokio::test]
+async fn retell_must_sign() {
+    let world = World::new().await;
+    let events = held_retell_events(&world).await;
+    assert!(!events.is_empty());
+    let before = world.snapshot().await;
+    refuses_what_is_not_signed(&world, &events[0]).await;
+    assert_ne!(world.snapshot().await, before, "the genuine event was taken");
+    // A key of another provider does not do.
+    let other = world.simulators.sign(Provider::WhatsApp, "/webhooks/whatsapp", events[0].body.clone());
+    post_webhook(&world, &events[0], Some(&signature_of(&other)), &events[0].body).await.problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn a_retell_event_is_refused_after_five_minutes() {
+    let world = World::new().await;
+    let events = held_retell_events(&world).await;
+    let before = world.snapshot().await;
+    world.clock.set(world.now() + SignedDuration::from_secs(301));
+    assert_eq!(world.deliver(&events[0]).await, 401);
+    assert_eq!(world.snapshot().await, before);
+    world.clock.set(world.now() - SignedDuration::from_secs(602));
+    assert_eq!(world.deliver(&events[0]).await, 401, "from the future");
+    assert_eq!(world.snapshot().await, before);
+    world.clock.set(world.now() + SignedDuration::from_secs(301 + 299));
+    assert_eq!(world.deliver(&events[0]).await, 204);
+}
+
+#[tokio::test]
+async fn whatsapp_must_sign() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).join(&world).await;
+    world.simulators.reply(PHONE, "all good");
+    let webhook = world.simulators.take_webhooks().into_iter().find(|webhook| webhook.path == "/webhooks/whatsapp");
+    let webhook = webhook.expect("the reply came as a webhook");
+    refuses_what_is_not_signed(&world, &webhook).await;
+    let messages = mara.get("/api/users/me/messages").await;
+    let inbound = messages["items"].as_array().unwrap().iter().filter(|message| message["direction"] == "in");
+    assert_eq!(inbound.count(), 1);
+}
+
+#[tokio::test]
+async fn metas_challenge_is_answered_to_meta_alone() {
+    let world = World::new().await;
+    let ask = async |query: &str| world.client().try_get(&format!("/webhooks/whatsapp{query}")).await;
+    let good = ask(&format!("?hub.mode=subscribe&hub.verify_token={VERIFY_TOKEN}&hub.challenge=11582012")).await;
+    assert_eq!((good.status.as_u16(), good.text.as_str()), (200, "11582012"));
+    assert!(good.headers["content-type"].to_str().unwrap().starts_with("text/plain"));
+    for query in [
+        String::new(),
+        format!("?hub.mode=subscribe&hub.verify_token={VERIFY_TOKEN}"),
+        format!("?hub.mode=unsubscribe&hub.verify_token={VERIFY_TOKEN}&hub.challenge=1"),
+        "?hub.mode=subscribe&hub.verify_token=wrong&hub.challenge=11582012".to_owned(),
+        "?hub.mode=subscribe&hub.verify_token=&hub.challenge=11582012".to_owned(),
+        "?hub.mode=subscribe&hub.challenge=11582012".to_owned(),
+        format!("?hub.verify_token={VERIFY_TOKEN}&hub.verify_token={VERIFY_TOKEN}&hub.mode=subscribe&hub.challenge=1"),
+    ] {
+        let reply = ask(&query).await;
+        reply.problem(403, "forbidden");
+        assert!(!reply.text.contains("11582012"));
+    }
+}
