@@ -2,7 +2,7 @@
 
 use axum::{
     Extension,
-    extract::Query,
+    extract::{Query, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
@@ -43,8 +43,11 @@ pub fn router(token: VerifyToken) -> OpenApiRouter<AppState> {
 )]
 async fn whatsapp_verify(
     Extension(VerifyToken(expected)): Extension<VerifyToken>,
-    Query(asked): Query<Challenge>,
+    asked: Result<Query<Challenge>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    // What cannot be read is not Meta's question.
+    let forbidden = || Problem::new("forbidden", StatusCode::FORBIDDEN, "This is not allowed");
+    let Query(asked) = asked.map_err(|_| forbidden())?;
     let answer = whatsapp::verify_challenge(
         asked.mode.as_deref(),
         asked.verify_token.as_deref(),
@@ -53,6 +56,6 @@ async fn whatsapp_verify(
     );
     match answer {
         Ok(challenge) => Ok(challenge.to_owned().into_response()),
-        Err(_) => Err(Problem::new("forbidden", StatusCode::FORBIDDEN, "This is not allowed")),
+        Err(_) => Err(forbidden()),
     }
 }

@@ -97,7 +97,8 @@ fn report(status: &Status) -> Option<StatusReport<'_>> {
         Failure::RateLimited | Failure::Transient | Failure::Misconfigured => None,
     });
     let failure = (moved_to == MessageStatus::Failed).then(|| name(class, status.error_code()));
-    Some(StatusReport { provider: "whatsapp", provider_id: &status.id, status: moved_to, failure, class })
+    let owner = status.biz_opaque_callback_data.as_deref().and_then(messages::owner_of_callback_data);
+    Some(StatusReport { provider: "whatsapp", provider_id: &status.id, owner, status: moved_to, failure, class })
 }
 
 fn name(class: Option<Class>, code: Option<i64>) -> String {

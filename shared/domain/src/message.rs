@@ -244,7 +244,14 @@ impl Notice {
                 vec![name.as_str().to_owned(), spoken_time(*time), activity.as_str().to_owned()]
             }
             Self::CompletionCheck { name, activity } => vec![name.as_str().to_owned(), activity.as_str().to_owned()],
-            Self::CompletionConfirmation { amount, charity, cap_reached: _ } => {
+            // The approved sentence has no room for more than the amount, so that is where a cap is told of.
+            Self::CompletionConfirmation { amount: Pence::ZERO, charity, cap_reached: true } => {
+                vec!["Nothing more (the cap is reached)".to_owned(), charity.clone()]
+            }
+            Self::CompletionConfirmation { amount, charity, cap_reached: true } => {
+                vec![format!("{amount} (with that the cap is reached)"), charity.clone()]
+            }
+            Self::CompletionConfirmation { amount, charity, cap_reached: false } => {
                 vec![amount.to_string(), charity.clone()]
             }
             Self::StreakUpdate { days, amount, charity } => {
@@ -273,12 +280,9 @@ impl Notice {
                  It counts all the same."
                     .to_owned()
             }
-            Self::CompletionConfirmation { cap_reached: true, .. } => {
-                format!("{} With that its cap is reached.", self.fill())
-            }
             Self::WorkoutReminder { .. }
             | Self::CompletionCheck { .. }
-            | Self::CompletionConfirmation { cap_reached: false, .. }
+            | Self::CompletionConfirmation { .. }
             | Self::StreakUpdate { .. }
             | Self::WeeklySummary { .. }
             | Self::MissedCallFollowUp { .. }

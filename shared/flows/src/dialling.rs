@@ -347,7 +347,9 @@ pub async fn sweep_calls(ivy: &Ivy, retell: &Retell, queues: &dyn Queues) -> Res
             }
         }
     }
-    metrics::seconds("scheduler_lag_seconds", swept.lag_seconds);
+    if swept.lag_seconds > 0 {
+        metrics::seconds("scheduler_lag_seconds", swept.lag_seconds);
+    }
     tracing::info!(
         event = "calls_swept",
         woken = swept.woken,

@@ -63,11 +63,7 @@ impl std::fmt::Debug for InboundContent {
 
 impl Inbound {
     fn provider(&self) -> &'static str {
-        match self.via {
-            Via::Whatsapp => "whatsapp",
-            Via::Sms => "twilio",
-            Via::Email => "ses",
-        }
+        messages::provider(self.via)
     }
 
     fn intent(&self) -> Intent {

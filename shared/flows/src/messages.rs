@@ -239,7 +239,7 @@ async fn hand_over(senders: Senders<'_>, me: &Me, message: &Message, now: Timest
             let message = WhatsAppMessage {
                 to: phone.to_owned(),
                 content: content(me, notice, now),
-                biz_opaque_callback_data: Some(message.id.to_string()),
+                biz_opaque_callback_data: Some(callback_data(message)),
             };
             senders.whatsapp.send(&message).await.map(|sent| sent.message_id)
         }
@@ -257,6 +257,18 @@ async fn hand_over(senders: Senders<'_>, me: &Me, message: &Message, now: Timest
             senders.mailer.send(mail).await
         }
     }
+}
+
+/// Our ids, which WhatsApp sends back with every status: they name the message also when the answer that held its id was lost.
+fn callback_data(message: &Message) -> String {
+    format!("{}.{}", message.user_id, message.id)
+}
+
+/// Reads [`callback_data`] back.
+#[must_use]
+pub fn owner_of_callback_data(data: &str) -> Option<MessageOwner> {
+    let (user, message) = data.split_once('.')?;
+    Some(MessageOwner { user_id: user.parse().ok()?, message_id: message.parse().ok()? })
 }
 
 /// Free text inside the 24 hours after the user's last message, else the approved template.
@@ -278,6 +290,15 @@ fn content(me: &Me, notice: &Notice, now: Timestamp) -> OutboundContent {
     }
 }
 
+/// Who carries a channel, in the names of webhooks and pointers.
+pub(crate) const fn provider(via: Via) -> &'static str {
+    match via {
+        Via::Whatsapp => "whatsapp",
+        Via::Sms => "twilio",
+        Via::Email => "ses",
+    }
+}
+
 /// Writes down what the provider said.
 async fn record(
     ivy: &Ivy,
@@ -289,11 +310,7 @@ async fn record(
     let now = ivy.now();
     match answer {
         Ok(provider_id) => {
-            let provider = match claimed.via {
-                Via::Whatsapp => "whatsapp",
-                Via::Sms => "twilio",
-                Via::Email => "ses",
-            };
+            let provider = provider(claimed.via);
             let owner = MessageOwner { user_id: claimed.user_id, message_id: claimed.id };
             let sent = Message {
                 status: MessageStatus::Sent,
@@ -366,14 +383,21 @@ async fn later(
 ) -> Result<Sending, Error> {
     finish(ivy, me, claimed, MessageStatus::Queued, None, now).await?;
     let backoff = Duration::from_secs((15_u64 << claimed.attempts.min(6)).min(900));
-    let delay = retry_after.unwrap_or(backoff).min(Duration::from_secs(900));
+    // A provider that keeps asking for a moment's patience gets more of it each time.
+    let delay = retry_after.unwrap_or_default().max(backoff).min(Duration::from_secs(900));
     let job = MessageToSend { user_id: claimed.user_id, message_id: claimed.id };
     senders.queues.send(Queue::Messages, json(&job)?, delay).await?;
     Ok(Sending::Later)
 }
 
 async fn fall_back_to_sms(ivy: &Ivy, me: &Me, message: &Message, now: Timestamp) -> Result<Sending, Error> {
-    let by_sms = Message { via: Via::Sms, status: MessageStatus::Queued, updated_at: now, ..message.clone() };
+    let by_sms = Message {
+        via: Via::Sms,
+        status: MessageStatus::Queued,
+        provider_id: None,
+        updated_at: now,
+        ..message.clone()
+    };
     let mut transaction = ivy.store.transaction();
     transaction.message(&by_sms, &me.profile.cipher);
     let effect = Effect::SendMessage { user_id: message.user_id, message_id: message.id, not_before: now };
@@ -402,6 +426,8 @@ async fn finish(
 pub struct StatusReport<'a> {
     pub provider: &'a str,
     pub provider_id: &'a str,
+    /// Whose it is, when the report itself says so.
+    pub owner: Option<MessageOwner>,
     pub status: MessageStatus,
     /// A code, never words.
     pub failure: Option<String>,
@@ -414,7 +440,11 @@ pub struct StatusReport<'a> {
 /// # Errors
 /// When the table fails; the provider reports again.
 pub async fn message_status(ivy: &Ivy, report: &StatusReport<'_>) -> Result<(), Error> {
-    let Some(owner) = ivy.store.message_owner(report.provider, report.provider_id).await? else {
+    let owner = match report.owner {
+        Some(owner) => Some(owner),
+        None => ivy.store.message_owner(report.provider, report.provider_id).await?,
+    };
+    let Some(owner) = owner else {
         tracing::info!(event = "status_of_no_message_of_ours", provider = report.provider);
         return Ok(());
     };
@@ -424,9 +454,13 @@ pub async fn message_status(ivy: &Ivy, report: &StatusReport<'_>) -> Result<(), 
         };
         let now = ivy.now();
         let status = message.status.advance(report.status);
-        if status == message.status {
+        // What WhatsApp says late, or again, is not about the SMS that took its place.
+        let elsewhere = provider(message.via) != report.provider
+            || message.provider_id.as_deref().is_some_and(|known| known != report.provider_id);
+        if elsewhere || status == message.status {
             return Ok(());
         }
+        let message = Message { provider_id: Some(report.provider_id.to_owned()), ..message };
         let by_whatsapp = message.via == Via::Whatsapp;
         let arrived = |status| matches!(status, MessageStatus::Delivered | MessageStatus::Read);
         let delivered = by_whatsapp && arrived(status) && !arrived(message.status);

@@ -26,6 +26,8 @@ use crate::{
 
 /// Users planned by one job.
 const PAGE: u32 = 25;
+/// The cause of a call that a change of the user withdrew.
+const REPLANNED: &str = "replanned";
 /// For so long after onboarding the first call may still be outstanding.
 const ONBOARDING_DAYS: i32 = 15;
 
@@ -141,15 +143,19 @@ async fn replan_user(ivy: &Ivy, user: UserId, dates: &[Date], from: Timestamp) -
             let mut wanted = Vec::new();
             if *date == days::local_date(from, &me.user().timezone) {
                 wanted = voice_calls(me.user(), *date, &history);
-                wanted.retain(|planned| planned.due_at >= from);
             }
             let ids: Vec<_> = CallType::ALL.iter().map(|call_type| call_id(user, *date, *call_type)).collect();
             for stored in ivy.store.calls(user, &ids).await? {
                 let planned = wanted.iter().find(|planned| planned.call_type == stored.call.call_type);
-                realign(ivy, &me, &stored, planned).await?;
+                // A call that is overdue waits for a slot or for the provider: in the same window it stays as it is.
+                let waits = stored.call.state == CallState::Scheduled;
+                let same_window = planned.is_some_and(|planned| planned.window == stored.call.window);
+                if !(waits && same_window) {
+                    realign(ivy, &me, &stored, planned.filter(|planned| planned.due_at >= from)).await?;
+                }
                 wanted.retain(|planned| planned.call_type != stored.call.call_type);
             }
-            for planned in &wanted {
+            for planned in wanted.iter().filter(|planned| planned.due_at >= from) {
                 create_call(ivy, me.user(), planned).await?;
             }
             Ok(())
@@ -159,16 +165,27 @@ async fn replan_user(ivy: &Ivy, user: UserId, dates: &[Date], from: Timestamp) -
     Ok(())
 }
 
-/// Moves or cancels a call that has not begun and is planned differently now.
+/// Moves, cancels or brings back a call that has not begun and is planned differently now.
 async fn realign(ivy: &Ivy, me: &Me, stored: &StoredCall, planned: Option<&PlannedCall>) -> Result<(), Error> {
     let now = ivy.now();
     let call = &stored.call;
-    if call.state != CallState::Scheduled {
+    let withdrawn = call.state == CallState::Cancelled && call.cause.as_deref() == Some(REPLANNED);
+    if call.state != CallState::Scheduled && !withdrawn {
         return Ok(());
     }
     let mut transaction = ivy.store.transaction();
     match planned {
-        Some(planned) if planned.due_at == call.due_at && planned.window == call.window => return Ok(()),
+        // The change that withdrew it was taken back: the call begins anew, under the id that it always has.
+        Some(planned) if withdrawn => {
+            let mut again = new_call(me.user(), planned, now);
+            again.call.history.clone_from(&call.history);
+            again.call.created_at = call.created_at;
+            again.call.version = call.version;
+            transaction.call(&again);
+            let effect = Effect::SetCallTimer { user_id: call.user_id, call_id: call.id, due_at: planned.due_at };
+            outbox::add(&mut transaction, &effect, now)?;
+        }
+        None if withdrawn => return Ok(()),
         Some(planned) => {
             let mut moved = stored.clone();
             moved.call.due_at = planned.due_at;
@@ -182,7 +199,7 @@ async fn realign(ivy: &Ivy, me: &Me, stored: &StoredCall, planned: Option<&Plann
             outbox::add(&mut transaction, &effect, now)?;
         }
         None => {
-            let event = CallEvent::Cancelled { by: "replanned".to_owned() };
+            let event = CallEvent::Cancelled { by: REPLANNED.to_owned() };
             let Ok(cancelled) = calls::apply(&mut transaction, me, stored, &event, now)? else { return Ok(()) };
             transaction.call(&cancelled);
         }

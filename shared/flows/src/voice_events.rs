@@ -99,6 +99,12 @@ async fn take(ivy: &Ivy, event: &RetellEvent, user: UserId, id: CallId) -> Resul
     Ok(Taken::Applied)
 }
 
+/// Whether the provider speaks of the attempt that the call is in, or was in last.
+fn is_current(call: &Call, told: &RetellCall) -> bool {
+    let attempt = told.metadata.as_ref().and_then(|metadata| metadata.attempt_id.as_deref());
+    call.is_current_attempt(attempt, Some(&told.call_id))
+}
+
 /// Moves the call by what the event says of it. Events of an attempt that is over move nothing.
 fn follow(
     transaction: &mut Transaction<'_>,
@@ -107,8 +113,7 @@ fn follow(
     event: &RetellEvent,
     now: Timestamp,
 ) -> Result<StoredCall, Error> {
-    let attempt = event.call.metadata.as_ref().and_then(|metadata| metadata.attempt_id.as_deref());
-    if !before.call.is_current_attempt(attempt, Some(&event.call.call_id)) {
+    if !is_current(&before.call, &event.call) {
         return Ok(before.clone());
     }
     let mut stored = before.clone();
@@ -153,13 +158,15 @@ fn call_end(call: &RetellCall, now: Timestamp) -> CallEnd {
     }
 }
 
-/// What the alarms on pickup, completion and duration watch.
+/// What the alarms on pickup, completion and duration watch. A voicemail that picked up is no answer.
 fn count(before: &Call, after: &Call) {
-    let connected = |state| matches!(state, CallState::InProgress | CallState::Completed);
-    if before.state == CallState::Initiating && connected(after.state) {
+    let ended = matches!(before.state, CallState::Initiating | CallState::InProgress) && before.state != after.state;
+    let completed = ended && after.state == CallState::Completed;
+    let hung_up = ended && before.state == CallState::InProgress && after.state != CallState::InProgress;
+    if completed || (hung_up && after.outcome != Some(Outcome::Voicemail)) {
         metrics::count("call_answered", &[]);
     }
-    if before.state != CallState::Completed && after.state == CallState::Completed {
+    if completed {
         metrics::count("call_completed", &[]);
         if let Some(seconds) = after.duration_seconds {
             metrics::seconds("call_duration_seconds", seconds.into());
@@ -184,6 +191,11 @@ async fn take_analysis(
     call: &RetellCall,
     now: Timestamp,
 ) -> Result<(), Error> {
+    // The analysis of an attempt that is over must not stand for that of the attempt that followed it.
+    if !is_current(&stored.call, call) {
+        tracing::info!(event = "analysis_of_an_earlier_attempt", call_id = %stored.call.id);
+        return Ok(());
+    }
     if stored.analyzed {
         return Ok(());
     }

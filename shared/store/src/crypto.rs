@@ -85,6 +85,22 @@ impl Keyring {
         self.keyed_hash("lookup-email", email.as_str())
     }
 
+    /// Seals what belongs to no single user, under a purpose of its own.
+    ///
+    /// # Errors
+    /// Only if the cipher itself fails.
+    pub fn seal(&self, purpose: &'static str, text: &str) -> Result<String, StoreError> {
+        seal(&self.derive(purpose), purpose, purpose, text)
+    }
+
+    /// Opens what was sealed under the same purpose.
+    ///
+    /// # Errors
+    /// When it was sealed otherwise, or changed.
+    pub fn open(&self, purpose: &'static str, sealed: &str) -> Result<String, StoreError> {
+        open(&self.derive(purpose), purpose, purpose, sealed)
+    }
+
     /// A user's cipher; `salt` stands on the profile.
     #[must_use]
     pub fn user_cipher(&self, user: UserId, salt: &str) -> UserCipher {
@@ -126,22 +142,12 @@ impl UserCipher {
         &self.salt
     }
 
-    fn aad(&self, field: &str) -> Aad<Vec<u8>> {
-        Aad::from(format!("{}|{field}", self.user).into_bytes())
-    }
-
     /// Seals a field's text.
     ///
     /// # Errors
     /// Only if the cipher itself fails.
     pub fn seal(&self, field: &'static str, text: &str) -> Result<String, StoreError> {
-        let failed = |_| StoreError::unreadable(field, "cannot be sealed");
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &self.key).map_err(failed)?;
-        let mut sealed = text.as_bytes().to_vec();
-        let nonce = key.seal_in_place_append_tag(self.aad(field), &mut sealed).map_err(failed)?;
-        let mut bytes = nonce.as_ref().to_vec();
-        bytes.append(&mut sealed);
-        Ok(format!("{FORMAT}{}", BASE64.encode(bytes)))
+        seal(&self.key, &format!("{}|{field}", self.user), field, text)
     }
 
     /// Opens a sealed field.
@@ -149,15 +155,29 @@ impl UserCipher {
     /// # Errors
     /// When it was sealed with another key, for another user or field, or was changed.
     pub fn open(&self, field: &'static str, sealed: &str) -> Result<String, StoreError> {
-        let failed = || StoreError::unreadable(field, "cannot be opened");
-        let bytes = sealed.strip_prefix(FORMAT).and_then(|b| BASE64.decode(b).ok()).ok_or_else(failed)?;
-        let (nonce, ciphertext) = bytes.split_at_checked(NONCE_LENGTH).ok_or_else(failed)?;
-        let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| failed())?;
-        let key = RandomizedNonceKey::new(&AES_256_GCM, &self.key).map_err(|_| failed())?;
-        let mut plain = ciphertext.to_vec();
-        let opened = key.open_in_place(nonce, self.aad(field), &mut plain).map_err(|_| failed())?;
-        String::from_utf8(opened.to_vec()).map_err(|_| failed())
+        open(&self.key, &format!("{}|{field}", self.user), field, sealed)
     }
+}
+
+fn seal(key: &[u8; 32], place: &str, field: &'static str, text: &str) -> Result<String, StoreError> {
+    let failed = |_| StoreError::unreadable(field, "cannot be sealed");
+    let key = RandomizedNonceKey::new(&AES_256_GCM, key).map_err(failed)?;
+    let mut sealed = text.as_bytes().to_vec();
+    let nonce = key.seal_in_place_append_tag(Aad::from(place.as_bytes()), &mut sealed).map_err(failed)?;
+    let mut bytes = nonce.as_ref().to_vec();
+    bytes.append(&mut sealed);
+    Ok(format!("{FORMAT}{}", BASE64.encode(bytes)))
+}
+
+fn open(key: &[u8; 32], place: &str, field: &'static str, sealed: &str) -> Result<String, StoreError> {
+    let failed = || StoreError::unreadable(field, "cannot be opened");
+    let bytes = sealed.strip_prefix(FORMAT).and_then(|b| BASE64.decode(b).ok()).ok_or_else(failed)?;
+    let (nonce, ciphertext) = bytes.split_at_checked(NONCE_LENGTH).ok_or_else(failed)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| failed())?;
+    let key = RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| failed())?;
+    let mut plain = ciphertext.to_vec();
+    let opened = key.open_in_place(nonce, Aad::from(place.as_bytes()), &mut plain).map_err(|_| failed())?;
+    String::from_utf8(opened.to_vec()).map_err(|_| failed())
 }
 
 #[cfg(test)]

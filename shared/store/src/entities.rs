@@ -144,11 +144,11 @@ impl Me {
         })
     }
 
-    /// The wallet with the period that `now` lies in: a new period starts by rule on first use.
+    /// The wallet with the period that `now` lies in: the first begins with the user, a new one by rule on first use.
     #[must_use]
     pub fn wallet(&self, now: Timestamp) -> Wallet {
         let rule = PeriodRule::of(self.user());
-        let mut wallet = self.wallet.clone().unwrap_or_else(|| Wallet::open(now, &rule));
+        let mut wallet = self.wallet.clone().unwrap_or_else(|| Wallet::open(self.user().created_at, &rule));
         wallet.roll(now, &rule);
         wallet
     }

@@ -300,8 +300,13 @@ impl Store {
         self.get_as("session", keys::session(user, id)).await
     }
 
+    /// The kept answer to a request, opened.
     pub async fn idempotency(&self, subject: &str, key_hash: &str) -> Result<Option<IdempotencyRecord>, StoreError> {
-        self.get_as("idempotency", keys::idempotency(subject, key_hash)).await
+        let record: Option<IdempotencyRecord> =
+            self.get_as("idempotency", keys::idempotency(subject, key_hash)).await?;
+        record
+            .map(|record| Ok(IdempotencyRecord { body: self.keyring.open("idempotency", &record.body)?, ..record }))
+            .transpose()
     }
 
     pub async fn message_owner(&self, provider: &str, provider_id: &str) -> Result<Option<MessageOwner>, StoreError> {
@@ -320,8 +325,15 @@ impl Store {
 
     /// The slots that are taken at present.
     pub async fn slots(&self) -> Result<Vec<Slot>, StoreError> {
-        let page = self.list(keys::SLOTS.to_owned(), "", 1000, None).await?;
-        page.items.into_iter().map(|item| from_item("slot", item)).collect()
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", string(keys::SLOTS))
+            .consistent_read(true);
+        let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+        answer.items.unwrap_or_default().into_iter().map(|item| from_item("slot", item)).collect()
     }
 
     /// Gives a slot back if this attempt still holds it.

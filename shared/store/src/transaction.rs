@@ -441,7 +441,13 @@ impl Transaction<'_> {
 
     /// Keeps the answer to a request with an `Idempotency-Key`; fails as `idempotency` if a twin was quicker.
     pub fn idempotency(&mut self, subject: &str, key_hash: &str, record: &IdempotencyRecord) -> &mut Self {
-        self.put_entity("idempotency", keys::idempotency(subject, key_hash), record, &Expect::Nothing)
+        // The answer may hold a person's number: it is sealed like any other field.
+        let item = self
+            .store
+            .keyring()
+            .seal("idempotency", &record.body)
+            .and_then(|body| to_item("idempotency", &IdempotencyRecord { body, ..record.clone() }));
+        self.put("idempotency", keys::idempotency(subject, key_hash), item, &Expect::Nothing)
     }
 
     pub fn score(&mut self, user: UserId, id: DonationId, values: &[(&str, i64)], now: Timestamp) -> &mut Self {

@@ -33,7 +33,6 @@ impl Reply {
     /// # Panics
     /// When the status is another.
     #[track_caller]
-    #[must_use]
     pub fn expect(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{}", self.text);
         self.body

@@ -369,15 +369,35 @@ impl World {
     pub async fn snapshot(&self) -> Vec<String> {
         let mut items = self.items("").await;
         items.retain(|item| item.get("entity") != Some(&AttributeValue::S("rate_limit".to_owned())));
-        let mut lines: Vec<String> = items
-            .into_iter()
-            .map(|item| {
-                let sorted: std::collections::BTreeMap<_, _> = item.into_iter().collect();
-                format!("{sorted:?}")
-            })
-            .collect();
+        let mut lines: Vec<String> = items.into_iter().map(|item| in_order(&AttributeValue::M(item))).collect();
         lines.sort();
         lines
+    }
+
+    /// # Panics
+    /// When the table is not as it was at a snapshot; shows what differs.
+    pub async fn assert_nothing_written(&self, before: &[String]) {
+        let after = self.snapshot().await;
+        let gone: Vec<_> = before.iter().filter(|line| !after.contains(line)).collect();
+        let fresh: Vec<_> = after.iter().filter(|line| !before.contains(line)).collect();
+        assert!(gone.is_empty() && fresh.is_empty(), "something was written:\nbefore {gone:#?}\nafter {fresh:#?}");
+    }
+}
+
+/// A value in words, its fields in the order of their names: the table's own maps have none.
+fn in_order(value: &AttributeValue) -> String {
+    match value {
+        AttributeValue::M(fields) => {
+            let mut fields: Vec<_> =
+                fields.iter().map(|(name, value)| format!("{name}: {}", in_order(value))).collect();
+            fields.sort();
+            format!("{{{}}}", fields.join(", "))
+        }
+        AttributeValue::L(items) => {
+            let items: Vec<_> = items.iter().map(in_order).collect();
+            format!("[{}]", items.join(", "))
+        }
+        other => format!("{other:?}"),
     }
 }
 

@@ -164,6 +164,20 @@ async fn the_follow_up_is_suppressed_when_the_user_wrote_meanwhile() {
 }
 
 #[tokio::test]
+async fn the_follow_up_is_suppressed_when_another_call_was_answered_meanwhile() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, Persona::NeverAnswers);
+    mara.schedule_until("evening_review", at("13:00"), at("13:01")).await;
+    mara.schedule_until("follow_up", at("13:02"), at("13:10")).await;
+    world.advance_to(at("13:01")).await;
+    world.simulators.set_persona(PHONE, talks(json!({})));
+    world.advance_to(at("13:10")).await;
+    let follow_ups = mara.messages_of("missed_call_follow_up").await;
+    assert_eq!(follow_ups.len(), 1);
+    assert_eq!((&follow_ups[0]["status"], &follow_ups[0]["failure"]), (&json!("suppressed"), &json!("heard_meanwhile")));
+}
+
+#[tokio::test]
 async fn an_answered_retry_completes_the_call() {
     let (world, mara) = elite().await;
     world.simulators.set_persona(PHONE, Persona::NeverAnswers);
@@ -368,6 +382,7 @@ async fn an_afternoon(unkind: Unkindness) -> Value {
         "handset": handset,
         "donations": world.donations().await,
         "rings": world.ring_times(),
+        "slots held": world.ivy.store.slots().await.unwrap().iter().filter(|slot| slot.lease_until >= world.now()).count(),
         "dead letters": world.queues.dead_letters().len(),
     })
 }
@@ -379,7 +394,7 @@ async fn duplicates_and_any_order_lead_to_the_same_end() {
     assert_eq!(plain["donations"], json!([150]));
     assert_eq!(plain["rings"], json!(["13:00", "13:30"]));
     assert_eq!(plain["today"].as_array().unwrap().len(), 2);
-    assert_eq!(plain["dead letters"], 0);
+    assert_eq!((&plain["dead letters"], &plain["slots held"]), (&json!(0), &json!(0)));
     let kind = Unkindness::default();
     for unkind in [
         Unkindness { webhooks_twice: true, ..kind },
@@ -412,7 +427,7 @@ async fn the_late_analysis_of_a_missed_attempt_does_not_stand_for_the_next_one()
     assert_eq!(world.deliver(&first[0]).await.as_u16(), 204);
     assert_eq!(mara.call(&call).await["state"], "retry");
     world.simulators.set_persona(PHONE, Persona::Handset);
-    world.advance_to(at("13:30")).await;
+    world.advance_to(at("13:31")).await;
     let ring = world.simulators.rings()[1].call_id.clone();
     world.simulators.pick_up(&ring);
     for webhook in world.simulators.take_webhooks() {
@@ -470,7 +485,8 @@ async fn a_lost_or_refused_answer_still_rings_once() {
         for fault in &faults {
             world.simulators.faults().next(Provider::Retell, *fault);
         }
-        sweep_until(&world, at("15:00")).await;
+        sweep_until(&world, at("13:10")).await;
+        world.advance_to(at("15:00")).await;
         assert_eq!(world.simulators.faults().pending(), 0);
         assert_eq!(world.simulators.rings().len(), 1, "{faults:?}");
         let call = mara.call(&call).await;
