@@ -1,6 +1,6 @@
 //! `GET /openapi.json` and `GET /docs`: the API's document, and a page to read it by. Both are fixed when the function is built.
 
-use std::{fmt::Write as _, sync::LazyLock};
+use std::{collections::BTreeMap, fmt::Write as _, sync::LazyLock};
 
 use axum::{
     http::header,
@@ -48,6 +48,15 @@ async fn docs() -> Response {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// A description, with what stands between backticks as code.
+fn prose(text: &str) -> String {
+    let mut html = String::new();
+    for (index, part) in escaped(text).split('`').enumerate() {
+        let _ = if index % 2 == 1 { write!(html, "<code>{part}</code>") } else { write!(html, "{part}") };
+    }
+    html
 }
 
 fn text<'a>(value: &'a Value, name: &str) -> &'a str {
@@ -99,10 +108,24 @@ fn page(document: &Value) -> String {
         description = escaped(text(info, "description")),
         version = escaped(text(info, "version")),
     );
+    let mut areas: BTreeMap<&str, Vec<Operation<'_>>> = BTreeMap::new();
     for (path, methods) in document["paths"].as_object().into_iter().flatten() {
-        for (method, operation) in methods.as_object().into_iter().flatten() {
-            write_operation(&mut html, path, method, operation);
+        for (method, body) in methods.as_object().into_iter().flatten() {
+            areas.entry(body["tags"][0].as_str().unwrap_or("others")).or_default().push(Operation { path, method, body });
         }
+    }
+    html.push_str("<nav aria-label=\"Operations\">");
+    for (area, operations) in &areas {
+        let _ = write!(html, "<p><b>{}</b> ", escaped(area));
+        for operation in operations {
+            let _ = write!(html, "<a href=\"#{0}\">{0}</a> ", escaped(text(operation.body, "operationId")));
+        }
+        html.push_str("</p>");
+    }
+    html.push_str("</nav>");
+    for (area, operations) in &areas {
+        let _ = write!(html, "<h2>{}</h2>", escaped(area));
+        operations.iter().for_each(|operation| write_operation(&mut html, operation));
     }
     html.push_str("<h2>Schemas</h2>");
     for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
@@ -112,7 +135,13 @@ fn page(document: &Value) -> String {
     html
 }
 
-fn write_operation(html: &mut String, path: &str, method: &str, operation: &Value) {
+struct Operation<'a> {
+    path: &'a str,
+    method: &'a str,
+    body: &'a Value,
+}
+
+fn write_operation(html: &mut String, &Operation { path, method, body: operation }: &Operation<'_>) {
     let open =
         operation["security"].as_array().is_some_and(|schemes| schemes.iter().any(|s| s == &serde_json::json!({})));
     let _ = write!(
@@ -133,7 +162,7 @@ fn write_operation(html: &mut String, path: &str, method: &str, operation: &Valu
                 "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td></tr>",
                 escaped(text(parameter, "name")),
                 schema_name(&parameter["schema"]),
-                escaped(text(parameter, "description")),
+                prose(text(parameter, "description")),
             );
         }
         html.push_str("</table>");
@@ -141,17 +170,30 @@ fn write_operation(html: &mut String, path: &str, method: &str, operation: &Valu
     if let Some(schema) = first_schema(&operation["requestBody"]["content"]) {
         let _ = write!(html, "<p>Body: {}</p>", schema_name(schema));
     }
+    let answers: Vec<_> = operation["responses"].as_object().into_iter().flatten().collect();
+    let (problems, answers): (Vec<_>, Vec<_>) =
+        answers.into_iter().partition(|(_, response)| !response["content"]["application/problem+json"].is_null());
     html.push_str("<table><caption>Answers</caption>");
-    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
-        let _ = write!(
-            html,
-            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>",
-            escaped(status),
-            first_schema(&response["content"]).map(schema_name).unwrap_or_default(),
-            escaped(text(response, "description")),
-        );
+    answers.iter().for_each(|(status, response)| write_answer(html, status, response));
+    html.push_str("</table>");
+    if !problems.is_empty() {
+        // Nearly the same for all operations, so they stay folded.
+        let statuses: Vec<&str> = problems.iter().map(|(status, _)| status.as_str()).collect();
+        let _ = write!(html, "<details><summary>Problems: {}</summary><table>", escaped(&statuses.join(", ")));
+        problems.iter().for_each(|(status, response)| write_answer(html, status, response));
+        html.push_str("</table></details>");
     }
-    html.push_str("</table></section>");
+    html.push_str("</section>");
+}
+
+fn write_answer(html: &mut String, status: &str, response: &Value) {
+    let _ = write!(
+        html,
+        "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td></tr>",
+        escaped(status),
+        first_schema(&response["content"]).map(schema_name).unwrap_or_default(),
+        prose(text(response, "description")),
+    );
 }
 
 fn write_schema(html: &mut String, name: &str, schema: &Value) {
@@ -159,7 +201,7 @@ fn write_schema(html: &mut String, name: &str, schema: &Value) {
         html,
         "<section id=\"schema-{0}\"><h3><code>{0}</code></h3><p>{1}</p><table>",
         escaped(name),
-        escaped(text(schema, "description")),
+        prose(text(schema, "description")),
     );
     let parts = schema["allOf"].as_array().map_or_else(|| vec![schema], |parts| parts.iter().collect());
     for (field, property) in parts.into_iter().filter_map(|part| part["properties"].as_object()).flatten() {
@@ -168,7 +210,7 @@ fn write_schema(html: &mut String, name: &str, schema: &Value) {
             "<tr><th scope=\"row\"><code>{}</code></th><td>{}</td><td>{}</td></tr>",
             escaped(field),
             schema_name(property),
-            escaped(text(property, "description")),
+            prose(text(property, "description")),
         );
     }
     html.push_str("</table></section>");

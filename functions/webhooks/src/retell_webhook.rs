@@ -12,6 +12,7 @@ use ivy_runtime::{
     http::{WEBHOOK_BODY_LIMIT, body_limit},
     webhook::{RawBody, signature_failed},
 };
+use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The API keys that may sign: the present one, and the one before it while keys rotate.
@@ -20,6 +21,12 @@ pub struct RetellKeys(pub Vec<Secret>);
 
 pub fn router(keys: RetellKeys) -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(retell_webhook)).layer(Extension(keys)).layer(body_limit(WEBHOOK_BODY_LIMIT))
+}
+
+/// What every event has.
+#[derive(Deserialize)]
+struct Named {
+    event: String,
 }
 
 /// Events of the voice provider
@@ -36,7 +43,14 @@ async fn retell_webhook(
     RawBody(body): RawBody,
 ) -> Result<StatusCode, Problem> {
     retell::verify_webhook(&keys, &headers, &body, ivy.now()).map_err(|_| signature_failed("retell"))?;
-    let event = serde_json::from_slice(&body).map_err(|_| Problem::malformed("The body is not an event of a call."))?;
+    let malformed = |_| Problem::malformed("The body is not an event of a call.");
+    let Named { event: kind } = serde_json::from_slice(&body).map_err(malformed)?;
+    if !kind.starts_with("call_") {
+        // Retell tells of chats as well; refusing them would only bring them again.
+        tracing::info!(event = "call_event_passed_over", kind);
+        return Ok(StatusCode::NO_CONTENT);
+    }
+    let event = serde_json::from_slice(&body).map_err(malformed)?;
     let taken = voice_events::call_event(&ivy, &event).await?;
     tracing::info!(event = "call_event_taken", kind = event.event, taken = ?taken);
     Ok(StatusCode::NO_CONTENT)

@@ -7,7 +7,7 @@
 use ivy_domain::{
     MessageId, Phone, Text, User,
     message::{Message, MessageDirection, MessageKind, MessageStatus, Notice, Via},
-    replies::{Intent, understand, understand_button},
+    replies::{Intent, asks_to_stop, is_help_keyword, understand, understand_button},
     user::{Consent, ConsentSource},
     values::Contact as Address,
     workout::{ReportedBy, WorkoutStatus},
@@ -64,6 +64,13 @@ impl std::fmt::Debug for InboundContent {
 impl Inbound {
     fn provider(&self) -> &'static str {
         messages::provider(self.via)
+    }
+
+    fn text(&self) -> Option<&str> {
+        match &self.content {
+            InboundContent::Text(text) => Some(text),
+            InboundContent::Button { .. } | InboundContent::VoiceNote | InboundContent::Other => None,
+        }
     }
 
     fn intent(&self) -> Intent {
@@ -158,12 +165,22 @@ async fn act(
             let text = status_text(me, now);
             reply(transaction, me, contact, inbound, &text, now)
         }
+        Intent::Help if inbound.text().is_some_and(is_help_keyword) => {
+            let text = "This is Ivy, your accountability partner: I call and write when you asked me to. Reply STOP for no more \
+                        messages here.";
+            reply(transaction, me, contact, inbound, text, now)
+        }
         Intent::Help => {
             let text = me.user().minimum_action.as_ref().map_or_else(
                 || "I hear you. What is the smallest version you could do in five minutes? Reply DONE when it is behind you.".to_owned(),
                 |action| format!("I hear you. Just the minimum counts: {}. Reply DONE when it is behind you.", action.as_str()),
             );
             reply(transaction, me, contact, inbound, &text, now)
+        }
+        Intent::Other if inbound.text().is_some_and(asks_to_stop) => {
+            let text = "Of course. Reply STOP for no more messages here. Calls you can switch off in the app, or tell me on the \
+                        next one.";
+            reply(transaction, me, contact, inbound, text, now)
         }
         Intent::Reschedule | Intent::Pause | Intent::Resume | Intent::Score(_) | Intent::Other => {
             if contact.acknowledged_at.is_some_and(|at| now.duration_since(at) < ACKNOWLEDGED_FOR) {

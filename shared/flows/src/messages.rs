@@ -264,7 +264,7 @@ fn callback_data(message: &Message) -> String {
     format!("{}.{}", message.user_id, message.id)
 }
 
-/// Reads [`callback_data`] back.
+/// Whose message a status is about, from the data that we gave with the message.
 #[must_use]
 pub fn owner_of_callback_data(data: &str) -> Option<MessageOwner> {
     let (user, message) = data.split_once('.')?;
@@ -391,13 +391,8 @@ async fn later(
 }
 
 async fn fall_back_to_sms(ivy: &Ivy, me: &Me, message: &Message, now: Timestamp) -> Result<Sending, Error> {
-    let by_sms = Message {
-        via: Via::Sms,
-        status: MessageStatus::Queued,
-        provider_id: None,
-        updated_at: now,
-        ..message.clone()
-    };
+    let by_sms =
+        Message { via: Via::Sms, status: MessageStatus::Queued, provider_id: None, updated_at: now, ..message.clone() };
     let mut transaction = ivy.store.transaction();
     transaction.message(&by_sms, &me.profile.cipher);
     let effect = Effect::SendMessage { user_id: message.user_id, message_id: message.id, not_before: now };

@@ -3,7 +3,7 @@
 //! [`harden`] wraps a router, one endpoint's or all of them merged, in this order from outside: request id and span,
 //! the access log, panics, CORS, the routes, problem documents for unknown routes and methods, and headers that every answer carries. The body limit is a
 //! layer that a route may override ([`body_limit`]): 64 KiB by default, 3 MB for webhooks; the extractors of this crate
-//! enforce it as they read. Nesting is limited where JSON is parsed ([`crate::input`]).
+//! enforce it as they read. Nesting is limited where JSON is parsed ([`mod@crate::input`]).
 //!
 //! API Gateway: `lambda_http` puts the stage before the path (`/prod/api/…`) unless a process variable says otherwise,
 //! and setting a variable is not safe once threads run. [`serve`] therefore takes the path as API Gateway sent it, and

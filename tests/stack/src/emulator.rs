@@ -41,7 +41,8 @@ impl Stack {
 
     async fn json_call(&self, service: &str, target: &str, version: &str, body: &Value) -> Value {
         let request = self.aws(service, Method::POST, "/").header("x-amz-target", target);
-        let request = request.header("content-type", format!("application/x-amz-json-{version}")).body(body.to_string());
+        let request =
+            request.header("content-type", format!("application/x-amz-json-{version}")).body(body.to_string());
         let response = request.send().await.unwrap();
         assert!(response.status().is_success(), "{target}: {}", response.text().await.unwrap());
         response.json().await.unwrap()

@@ -6,7 +6,12 @@
 //!
 //! The in-process tests (`tests/world`) hold the rules; these hold the wiring: template, permissions, triggers, event shapes.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc, reason = "a test harness says what broke by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test harness says what broke by panicking"
+)]
 
 mod api;
 mod emulator;

@@ -113,7 +113,9 @@ impl Stack {
             query.key_condition_expression("pk = :pk")
         } else {
             let prefix = AttributeValue::S(prefix.to_owned());
-            query.key_condition_expression("pk = :pk AND begins_with(sk, :sk)").expression_attribute_values(":sk", prefix)
+            query
+                .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
+                .expression_attribute_values(":sk", prefix)
         };
         let page = Box::pin(query.send()).await.unwrap();
         assert!(page.last_evaluated_key.is_none(), "a test's person fits on one page");

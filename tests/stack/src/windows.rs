@@ -7,10 +7,15 @@
 use ivy_domain::{
     SubscriptionStatus, Tier, User, UserId, Zone, days,
     planning::{CallHistory, PlannedCall, calls_for},
-    user::{CommunicationPreference, Consent, ConsentSource, Consents, Track, UserStatus, WeekdaySet, WeeklyGoal, Window},
+    user::{
+        CommunicationPreference, Consent, ConsentSource, Consents, Track, UserStatus, WeekdaySet, WeeklyGoal, Window,
+    },
     values::Locale,
 };
-use jiff::{SignedDuration, Timestamp, Unit, civil::Time};
+use jiff::{
+    RoundMode, SignedDuration, Timestamp, Unit,
+    civil::{DateTimeRound, Time},
+};
 use serde_json::{Value, json};
 
 /// Hours east of London in steps of at most three, so that somewhere it is always day for hours to come.
@@ -45,18 +50,19 @@ pub struct Planned {
     pub calls: Vec<PlannedCall>,
 }
 
-/// Windows for a Pro user so that the onboarding call is due `first` seconds from now and the evening's call `second`, each
-/// at most 5 seconds earlier or later.
+/// Windows for a Pro user so that the onboarding call is due `seconds` from now, or up to half a minute later, and the evening's
+/// call half a minute after it, or up to a minute. (Windows are whole minutes, halves of them whole half minutes: a user's calls
+/// of a day can only fall on two seconds of a minute.)
 ///
 /// # Panics
 /// When there are none.
 #[must_use]
-pub fn plan_for(user: &str, zone: &Zone, now: Timestamp, first: i64, second: i64) -> Planned {
+pub fn plan_for(user: &str, zone: &Zone, now: Timestamp, seconds: i64) -> Planned {
     let today = days::local_date(now, zone);
     let mut person = pro_user(user.parse().unwrap(), zone, now);
     person.preferred_days = [today.weekday()].into_iter().collect();
-    let morning = window(&person, now, first);
-    let evening = window(&person, now, second);
+    let (morning, first) = window(&person, now, now + SignedDuration::from_secs(seconds));
+    let (evening, _) = window(&person, now, first + HALF_A_MINUTE);
     person.morning_window = Some(morning);
     person.evening_window = Some(evening);
     let calls = calls_for(&person, today, &CallHistory::default());
@@ -69,34 +75,35 @@ pub fn plan_for(user: &str, zone: &Zone, now: Timestamp, first: i64, second: i64
     Planned { answers, calls }
 }
 
-fn window(person: &User, now: Timestamp, seconds: i64) -> Window {
+const HALF_A_MINUTE: SignedDuration = SignedDuration::from_secs(30);
+
+/// A window whose call is due in the half minute that begins at `from`, and when it is due.
+fn window(person: &User, now: Timestamp, from: Timestamp) -> (Window, Timestamp) {
     let local = |at: Timestamp| person.timezone.time_zone().to_datetime(at);
-    let target = now + SignedDuration::from_secs(seconds);
     let today = days::local_date(now, &person.timezone);
     let due = |window: Window| {
         let person = User { morning_window: Some(window), evening_window: None, ..person.clone() };
         calls_for(&person, today, &CallHistory::default()).first().map(|call| call.due_at)
     };
+    let starting = |at: Time, minutes: i64| Window::new(at, at.checked_add(SignedDuration::from_mins(minutes)).ok()?).ok();
     // A window that lies ahead tells the offset of its length.
-    let probe = local(now).time().hour() + 1;
+    let ahead = Time::constant(local(now).hour() + 1, 0, 0, 0);
     (10..240)
-        .filter_map(|minutes| {
-            let length = SignedDuration::from_mins(minutes);
-            let starts = Time::constant(probe, 0, 0, 0);
-            let offset = due(Window::new(starts, starts.checked_add(length).ok()?).ok()?)?
-                .duration_since(days::instant(today, starts, &person.timezone));
-            let opens = local(target - offset).round(Unit::Minute).ok()?.time();
-            let window = Window::new(opens, opens.checked_add(length).ok()?).ok()?;
-            let away = due(window)?.duration_since(target).as_secs();
-            (-5..=5).contains(&away).then_some(window)
+        .find_map(|minutes| {
+            let offset = due(starting(ahead, minutes)?)?.duration_since(days::instant(today, ahead, &person.timezone));
+            // The first whole minute from which that offset leads past `from`.
+            let up = DateTimeRound::new().smallest(Unit::Minute).mode(RoundMode::Ceil);
+            let window = starting(local(from - offset).round(up).ok()?.time(), minutes)?;
+            let due = due(window)?;
+            (due >= from && due < from + HALF_A_MINUTE).then_some((window, due))
         })
-        .next()
         .expect("some length has a fitting start")
 }
 
 /// A user as signing up and onboarding make one; what the planner does not look at is left empty.
 fn pro_user(id: UserId, zone: &Zone, now: Timestamp) -> User {
-    let consent = Some(Consent { granted: true, at: now, source: ConsentSource::Onboarding, wording_version: String::new() });
+    let consent =
+        Some(Consent { granted: true, at: now, source: ConsentSource::Onboarding, wording_version: String::new() });
     User {
         id,
         email: None,
@@ -140,8 +147,9 @@ mod tests {
         for minutes in (0..24 * 60).step_by(47) {
             let now = "2026-11-21T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_mins(minutes);
             let user = UserId::generate(now).to_string();
-            let planned = plan_for(&user, &day_zone(now), now, 40, 70);
-            assert!(planned.calls[0].due_at < planned.calls[1].due_at, "{now}");
+            let planned = plan_for(&user, &day_zone(now), now, 40);
+            let [first, second] = [0, 1].map(|index| planned.calls[index].due_at.duration_since(now).as_secs());
+            assert!((40..70).contains(&first) && (first + 30..first + 60).contains(&second), "{now}: {first}, {second}");
         }
     }
 }

@@ -75,7 +75,6 @@ fn frame() -> OpenApi {
 }
 
 /// The router alone, and the document alone.
-#[must_use]
 pub fn split(secrets: &WebhookSecrets) -> (Router<AppState>, OpenApi) {
     api(secrets).split_for_parts()
 }

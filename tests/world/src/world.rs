@@ -22,7 +22,7 @@ use axum::{
 use ivy_domain::{CharityId, charity::Charity};
 use ivy_flows::{Clock as _, Ivy, Settings, ports::Queue};
 use ivy_providers::{Secret, http_client, retell::Retell, twilio::Twilio, whatsapp::WhatsApp};
-use ivy_runtime::{AppState, batch, config::HttpConfig, http::harden};
+use ivy_runtime::{AppState, batch, config::HttpConfig, http::harden, jobs};
 use ivy_simulators::{Delivery, Provider, Secrets, Simulators, Webhook};
 use ivy_store::{Keyring, Store};
 use jiff::{SignedDuration, Timestamp};
@@ -335,14 +335,17 @@ impl World {
 
     /// Runs `plan-day` for the hour of a moment.
     pub async fn plan_day(&self, hour: Timestamp) {
-        Box::pin(ivy_calls::plan_day::plan_day(self.queues.clone(), hour)).await.unwrap();
+        let queues = self.queues.clone();
+        let job = |hour| ivy_calls::plan_day::plan_day(queues, hour);
+        Box::pin(jobs::handle(&json!({"time": hour}), "world", job)).await.unwrap();
         self.settle().await;
     }
 
     /// Runs `sweep-calls` now.
     pub async fn sweep(&self) {
         let (ivy, retell, queues) = (self.ivy.clone(), self.retell.clone(), self.queues.clone());
-        Box::pin(ivy_calls::sweep_calls::sweep_calls(ivy, retell, queues)).await.unwrap();
+        let job = |_| ivy_calls::sweep_calls::sweep_calls(ivy, retell, queues);
+        Box::pin(jobs::handle(&json!({"time": self.now()}), "world", job)).await.unwrap();
         self.settle().await;
     }
 

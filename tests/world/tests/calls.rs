@@ -27,8 +27,13 @@ fn logs_a_workout() -> Persona {
 
 /// Sweeps every five minutes, as the schedule does.
 async fn sweep_until(world: &World, until: Timestamp) {
+    sweep_every(world, 5, until).await;
+}
+
+/// Sweeps every so many minutes, for ladders whose sweeps may be few.
+async fn sweep_every(world: &World, minutes: i64, until: Timestamp) {
     while world.now() < until {
-        world.advance(SignedDuration::from_mins(5)).await;
+        world.advance(SignedDuration::from_mins(minutes)).await;
         world.sweep().await;
     }
 }
@@ -174,7 +179,10 @@ async fn the_follow_up_is_suppressed_when_another_call_was_answered_meanwhile() 
     world.advance_to(at("13:10")).await;
     let follow_ups = mara.messages_of("missed_call_follow_up").await;
     assert_eq!(follow_ups.len(), 1);
-    assert_eq!((&follow_ups[0]["status"], &follow_ups[0]["failure"]), (&json!("suppressed"), &json!("heard_meanwhile")));
+    assert_eq!(
+        (&follow_ups[0]["status"], &follow_ups[0]["failure"]),
+        (&json!("suppressed"), &json!("heard_meanwhile"))
+    );
 }
 
 #[tokio::test]
@@ -485,6 +493,7 @@ async fn a_lost_or_refused_answer_still_rings_once() {
         for fault in &faults {
             world.simulators.faults().next(Provider::Retell, *fault);
         }
+        world.advance_to(at("13:00")).await;
         sweep_until(&world, at("13:10")).await;
         world.advance_to(at("15:00")).await;
         assert_eq!(world.simulators.faults().pending(), 0);
@@ -546,7 +555,7 @@ async fn an_attempt_of_unknown_fate_rings_nothing_until_the_sweep_settles_it() {
         } else {
             assert_eq!((&settled["state"], &settled["cause"]), (&json!("retry"), &json!("lease_expired")));
         }
-        sweep_until(&world, at("16:00")).await;
+        sweep_every(&world, 15, at("15:00")).await;
         assert_eq!(world.simulators.rings().len(), 1);
         world.hold_webhooks(false);
         world.settle().await;
@@ -567,7 +576,8 @@ async fn without_any_webhook_every_call_still_ends() {
         world.hold_webhooks(true);
         world.simulators.set_persona(PHONE, persona);
         let call = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
-        sweep_until(&world, at("17:00")).await;
+        world.advance_to(at("13:00")).await;
+        sweep_every(&world, 15, at("16:00")).await;
         let ended = mara.call(&call).await;
         assert_eq!(ended["state"], state, "{ended}");
         assert_eq!(world.simulators.rings().len(), rings);
@@ -724,4 +734,107 @@ async fn some_slots_are_kept_for_rescues() {
     let rescued = mara.call(&rescue).await;
     assert_eq!((&rescued["state"], &rescued["outcome"]), (&json!("completed"), &json!("rescue_success")));
     let _: CallId = rescue.parse().unwrap();
+}
+
+// Everything at once
+
+/// One of `choices`, by the seed.
+fn pick<T: Clone>(seed: u32, what: &str, choices: &[T]) -> T {
+    let hash = ivy_domain::ids::stable_hash(&[&seed.to_string(), what]);
+    choices[usize::try_from(hash % choices.len() as u64).unwrap()].clone()
+}
+
+/// A call on an afternoon on which nothing is certain: what the providers answer, in which order and how often events come,
+/// whether timers are kept, what the user does meanwhile. What must hold holds all the same.
+async fn anything_goes(seed: u32) {
+    let (world, mara) = elite().await;
+    let workout = mara.plan("Run", at("12:30")).await;
+    let personas =
+        [logs_a_workout(), Persona::NeverAnswers, Persona::Voicemail, Persona::Busy, Persona::Drops, Persona::Declines];
+    world.simulators.set_persona(PHONE, pick(seed, "persona", &personas));
+    let faults = [
+        Fault::TimeoutAfterDoingTheWork,
+        Fault::TimeoutBefore,
+        Fault::Status(429),
+        Fault::Status(500),
+        Fault::Status(402),
+    ];
+    for number in 0..pick(seed, "faults", &[0, 1, 2, 3, 5]) {
+        world.simulators.faults().next(Provider::Retell, pick(seed, &format!("retell {number}"), &faults));
+        world.simulators.faults().next(Provider::WhatsApp, pick(seed, &format!("whatsapp {number}"), &faults));
+    }
+    let yes = |what: &str| pick(seed, what, &[true, false]);
+    world.simulators.faults().duplicate_webhooks(yes("webhooks twice"));
+    world.simulators.faults().reverse_webhooks(yes("webhooks reversed"));
+    world.queues.twice.store(yes("queues twice"), std::sync::atomic::Ordering::Relaxed);
+    world.queues.reversed.store(yes("queues reversed"), std::sync::atomic::Ordering::Relaxed);
+    world.hold_webhooks(yes("webhooks held"));
+    let call = mara
+        .schedule_until("evening_review", at("13:00"), pick(seed, "window", &[at("13:10"), at("14:00"), at("16:00")]))
+        .await;
+    world.advance_to(at("13:00")).await;
+    let does = pick(seed, "does", &["nothing", "writes", "logs", "picks up later", "cancels"]);
+    while world.now() < at("17:30") {
+        world.advance(SignedDuration::from_mins(10)).await;
+        if world.now() == at("13:20") {
+            match does {
+                "writes" => world.writes(&mara, "done").await,
+                "logs" => {
+                    mara.log(&workout, "completed").await;
+                }
+                "picks up later" => world.simulators.set_persona(PHONE, logs_a_workout()),
+                "cancels" => {
+                    let _ = mara.client.send(axum::http::Method::DELETE, &format!("/api/calls/{call}"), &[], "").await;
+                }
+                _ => {}
+            }
+        }
+        if yes("timers lost") {
+            world.timers.lose_all();
+        }
+        if yes("outbox again") {
+            world.republish_outbox().await;
+        }
+        world.sweep().await;
+    }
+    world.hold_webhooks(false);
+    world.settle().await;
+    world.advance(SignedDuration::from_hours(1)).await;
+
+    let ended = mara.call(&call).await;
+    let said = format!("seed {seed}: {does}, {ended}");
+    assert!(["completed", "failed", "cancelled"].contains(&ended["state"].as_str().unwrap()), "{said}");
+    let rings = world.simulators.rings();
+    assert!(rings.len() <= 3, "{said}");
+    let keys: std::collections::BTreeSet<_> = rings.iter().map(|ring| &ring.idempotency_key).collect();
+    assert_eq!(keys.len(), rings.len(), "{said}");
+    assert!(
+        rings.iter().zip(rings.iter().skip(1)).all(|(a, b)| b.at.duration_since(a.at) >= SignedDuration::from_mins(5)),
+        "{said}"
+    );
+    let slots = world.ivy.store.slots().await.unwrap();
+    assert!(slots.iter().all(|slot| slot.lease_until < world.now()), "{said}");
+    let donated: i64 = world.donations().await.iter().sum();
+    assert!(donated == 0 || donated == 150, "{said}");
+    let completed = mara.stats().await["total_workouts"] == 1;
+    assert_eq!(donated == 150, completed, "{said}");
+    assert_eq!(
+        mara.wallet().await["lifetime_donated"],
+        json!(f64::from(i32::try_from(donated).unwrap()) / 100.0),
+        "{said}"
+    );
+    assert!(world.arrived(&mara, "Logged, well done").len() <= 1, "{said}");
+    assert!(mara.messages_of("missed_call_follow_up").await.len() <= 1, "{said}");
+    let missed =
+        world.simulators.handset(PHONE).into_iter().filter(|m| m.template.as_deref() == Some("missed_call_follow_up"));
+    assert!(missed.count() <= 1, "{said}");
+    assert_eq!(world.queues.dead_letters(), [], "{said}");
+}
+
+#[tokio::test]
+async fn whatever_goes_wrong_the_rules_hold() {
+    let seeds = std::env::var("IVY_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(12);
+    for seed in 0..seeds {
+        Box::pin(anything_goes(seed)).await;
+    }
 }

@@ -125,11 +125,8 @@ async fn two_at_once_have_one_effect_and_one_answer() {
         for case in cases {
             let before = world.items(case.entity).await.len();
             let key = format!("round-{round}");
-            let (one, other, third) = tokio::join!(
-                case.send(&key, &case.body),
-                case.send(&key, &case.body),
-                case.send(&key, &case.body)
-            );
+            let (one, other, third) =
+                tokio::join!(case.send(&key, &case.body), case.send(&key, &case.body), case.send(&key, &case.body));
             assert_eq!(one.status.as_u16(), case.status, "{}: {}", case.name, one.text);
             same(&one, &other, case.name);
             same(&one, &third, case.name);

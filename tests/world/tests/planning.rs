@@ -49,7 +49,11 @@ async fn onboarding_plans_what_remains_of_the_day() {
     let (_, late) = joined_at("2026-11-23T20:30:00Z", "b2c_elite").await;
     assert!(calls(&late).await.is_empty());
     let (_, pro) = joined_at("2026-11-23T06:00:00Z", "b2c_pro").await;
-    assert_eq!(calls(&pro).await, ["onboarding scheduled 11-23T07:30-09:00"], "Pro's review is on the middle day, Thursday");
+    assert_eq!(
+        calls(&pro).await,
+        ["onboarding scheduled 11-23T07:30-09:00"],
+        "Pro's review is on the middle day, Thursday"
+    );
 }
 
 #[tokio::test]
