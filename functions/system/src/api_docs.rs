@@ -111,7 +111,11 @@ fn page(document: &Value) -> String {
     let mut areas: BTreeMap<&str, Vec<Operation<'_>>> = BTreeMap::new();
     for (path, methods) in document["paths"].as_object().into_iter().flatten() {
         for (method, body) in methods.as_object().into_iter().flatten() {
-            areas.entry(body["tags"][0].as_str().unwrap_or("others")).or_default().push(Operation { path, method, body });
+            areas.entry(body["tags"][0].as_str().unwrap_or("others")).or_default().push(Operation {
+                path,
+                method,
+                body,
+            });
         }
     }
     html.push_str("<nav aria-label=\"Operations\">");

@@ -51,6 +51,11 @@ macro_rules! private {
     };
 }
 
+/// Control characters but line breaks, and those that turn the direction of what stands around them.
+fn is_unwanted(c: char) -> bool {
+    (c.is_control() && c != '\n') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 /// A person's words of 1 to `MAX` characters (after trimming), without control characters but line breaks.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -65,7 +70,7 @@ impl<const MAX: usize> Text<MAX> {
     /// The words, cut to what fits; for text from outside that is kept but not checked (an analysis, a summary).
     #[must_use]
     pub fn truncated(text: &str) -> Option<Self> {
-        let cleaned: String = text.chars().filter(|c| !c.is_control() || *c == '\n').take(MAX).collect();
+        let cleaned: String = text.chars().filter(|c| !is_unwanted(*c)).take(MAX).collect();
         cleaned.parse().ok()
     }
 }
@@ -84,7 +89,7 @@ impl<const MAX: usize> FromStr for Text<MAX> {
         if length == 0 || length > MAX {
             return Err(Invalid::new(format!("must have 1 to {MAX} characters")));
         }
-        if text.chars().any(|c| c.is_control() && c != '\n') {
+        if text.chars().any(is_unwanted) {
             return Err(Invalid::new("must not have control characters"));
         }
         Ok(Self(text.to_owned()))
@@ -273,6 +278,15 @@ mod tests {
         for wrong in ["mara", "@example.com", "mara@example", "a b@example.com", "a@b@c.com", "a@-x.com", "a@x..com"] {
             assert!(wrong.parse::<Email>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn text_has_no_hidden_characters() {
+        assert!("two\nlines 👩‍👧".parse::<Text<80>>().is_ok());
+        for wrong in ["bell\u{7}", "turned\u{202e}round", " ", ""] {
+            assert!(wrong.parse::<Text<80>>().is_err(), "{wrong:?}");
+        }
+        assert_eq!(Text::<4>::truncated("a\u{202e}bcdef").unwrap().as_str(), "abcd");
     }
 
     #[test]

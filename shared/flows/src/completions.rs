@@ -308,7 +308,7 @@ impl<'a> Ledger<'a> {
             transaction.wallet(user, &self.wallet);
         }
         if self.counters_changed {
-            transaction.counters(user, &self.counters);
+            transaction.counters(&self.me.profile, &self.counters);
         }
         for donation in &self.donations {
             transaction.donation(donation);

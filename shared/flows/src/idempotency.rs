@@ -46,7 +46,7 @@ impl<T> Once<T> {
             body: (self.render)(result),
             expires_at: now.as_second() + KEPT_SECONDS,
         };
-        transaction.idempotency(&self.request.subject, &self.request.hash(store), &record);
+        transaction.idempotency(&self.request.subject, &self.request.hash(store), &record, now);
     }
 }
 

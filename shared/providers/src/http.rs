@@ -107,12 +107,12 @@ pub(crate) async fn exchange(operation: &'static str, request: RequestBuilder) -
         Ok(response) => response,
         // The text of a transport error holds the URL, and with it ids: only its kind is logged.
         Err(error) if error.is_connect() => {
-            tracing::warn!(operation, "no connection to the provider");
+            tracing::warn!(event = "provider_not_reached", operation);
             return Err(ProviderError::Unavailable { status: None });
         }
         Err(error) if error.is_builder() => return Err(ProviderError::Misconfigured { status: None, code: None }),
         Err(error) => {
-            tracing::warn!(operation, timeout = error.is_timeout(), "no answer from the provider");
+            tracing::warn!(event = "provider_answer_lost", operation, timeout = error.is_timeout());
             return Err(ProviderError::Unknown);
         }
     };
@@ -125,7 +125,7 @@ pub(crate) async fn exchange(operation: &'static str, request: RequestBuilder) -
         .map(Duration::from_secs);
     let body = response.bytes().await.map(|bytes| bytes.to_vec()).unwrap_or_default();
     if !(200..300).contains(&status) {
-        tracing::warn!(operation, status, "the provider answered with an error");
+        tracing::warn!(event = "provider_answered_error", operation, status);
     }
     Ok(Answer { status, retry_after, body })
 }

@@ -161,19 +161,22 @@ impl Me {
 
     /// Reads the items of the `ME#` query; `None` without a profile.
     pub(crate) fn from_items(items: Vec<Item>, keyring: &Keyring) -> Result<Option<Self>, StoreError> {
-        let (mut profile, mut progress, mut wallet) = (None, None, None);
-        let (mut counters, mut contact) = (Counters::default(), Contact::default());
+        let (mut profile, mut progress, mut wallet, mut sealed_counters) = (None, None, None, None);
+        let mut contact = Contact::default();
         for item in items {
             match entity_of(&item) {
                 "user" => profile = Some(profile_from(item, keyring)?),
                 "progress" => progress = Some(from_item("progress", item)?),
                 "wallet" => wallet = Some(from_item("wallet", item)?),
-                "counters" => counters = from_item("counters", item)?,
+                "counters" => sealed_counters = Some(item),
                 "contact" => contact = from_item("contact", item)?,
                 _ => {}
             }
         }
-        Ok(profile.map(|profile| Self { profile, contact, counters, progress, wallet }))
+        let Some(profile): Option<Profile> = profile else { return Ok(None) };
+        let counters =
+            sealed_counters.map_or_else(|| Ok(Counters::default()), |item| counters_from(item, &profile.cipher))?;
+        Ok(Some(Self { profile, contact, counters, progress, wallet }))
     }
 }
 
@@ -259,6 +262,17 @@ pub struct Slot {
 pub struct MessageOwner {
     pub user_id: UserId,
     pub message_id: MessageId,
+}
+
+fn counters_from(mut item: Item, cipher: &UserCipher) -> Result<Counters, StoreError> {
+    let sealed = item.remove("markers").and_then(|value| value.as_s().ok().cloned());
+    item.insert("markers".to_owned(), AttributeValue::L(Vec::new()));
+    let mut counters: Counters = from_item("counters", item)?;
+    if let Some(sealed) = sealed {
+        let words = cipher.open("markers", &sealed)?;
+        counters.markers = serde_json::from_str(&words).map_err(|e| StoreError::unreadable("counters", e))?;
+    }
+    Ok(counters)
 }
 
 pub(crate) fn entity_of(item: &Item) -> &str {

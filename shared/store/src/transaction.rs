@@ -29,6 +29,8 @@ use crate::{
 /// What the table must hold for a write to happen.
 enum Expect {
     Nothing,
+    /// Nothing, or something whose time is over but which the table's TTL has not deleted yet.
+    NothingSince(Timestamp),
     Version(u64),
     Anything,
 }
@@ -99,6 +101,9 @@ impl Transaction<'_> {
             let put = match expect {
                 Expect::Anything => put,
                 Expect::Nothing | Expect::Version(0) => put.condition_expression("attribute_not_exists(pk)"),
+                Expect::NothingSince(now) => put
+                    .condition_expression("attribute_not_exists(pk) OR expires_at <= :now")
+                    .expression_attribute_values(":now", number(now.as_second())),
                 Expect::Version(version) => put
                     .condition_expression("#version = :version")
                     .expression_attribute_names("#version", "version")
@@ -189,8 +194,14 @@ impl Transaction<'_> {
         self.put_entity("wallet", keys::wallet(user), wallet, &Expect::Version(wallet.version))
     }
 
-    pub fn counters(&mut self, user: UserId, counters: &Counters) -> &mut Self {
-        self.put_entity("counters", keys::counters(user), counters, &Expect::Version(counters.version))
+    /// Counters and scores; the life markers among them are the user's words, and sealed.
+    pub fn counters(&mut self, profile: &Profile, counters: &Counters) -> &mut Self {
+        let item = to_item("counters", counters).and_then(|mut item| {
+            let words = serde_json::to_string(&counters.markers).map_err(|e| StoreError::unreadable("counters", e))?;
+            item.insert("markers".to_owned(), string(profile.cipher.seal("markers", &words)?));
+            Ok(item)
+        });
+        self.put("counters", keys::counters(profile.user.id), item, &Expect::Version(counters.version))
     }
 
     pub fn contact(&mut self, user: UserId, contact: &Contact) -> &mut Self {
@@ -440,14 +451,20 @@ impl Transaction<'_> {
     }
 
     /// Keeps the answer to a request with an `Idempotency-Key`; fails as `idempotency` if a twin was quicker.
-    pub fn idempotency(&mut self, subject: &str, key_hash: &str, record: &IdempotencyRecord) -> &mut Self {
+    pub fn idempotency(
+        &mut self,
+        subject: &str,
+        key_hash: &str,
+        record: &IdempotencyRecord,
+        now: Timestamp,
+    ) -> &mut Self {
         // The answer may hold a person's number: it is sealed like any other field.
         let item = self
             .store
             .keyring()
             .seal("idempotency", &record.body)
             .and_then(|body| to_item("idempotency", &IdempotencyRecord { body, ..record.clone() }));
-        self.put("idempotency", keys::idempotency(subject, key_hash), item, &Expect::Nothing)
+        self.put("idempotency", keys::idempotency(subject, key_hash), item, &Expect::NothingSince(now))
     }
 
     pub fn score(&mut self, user: UserId, id: DonationId, values: &[(&str, i64)], now: Timestamp) -> &mut Self {

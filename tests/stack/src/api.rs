@@ -173,8 +173,11 @@ impl Person {
         .await
     }
 
+    /// The calls in the order of their time.
     pub async fn calls(&self) -> Vec<Value> {
-        list(&self.get("/api/users/me/calls").await)
+        let mut calls = list(&self.get("/api/users/me/calls").await);
+        calls.sort_by_key(|call| call["scheduled_time"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap());
+        calls
     }
 
     pub async fn messages(&self) -> Vec<Value> {

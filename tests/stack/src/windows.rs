@@ -85,7 +85,8 @@ fn window(person: &User, now: Timestamp, from: Timestamp) -> (Window, Timestamp)
         let person = User { morning_window: Some(window), evening_window: None, ..person.clone() };
         calls_for(&person, today, &CallHistory::default()).first().map(|call| call.due_at)
     };
-    let starting = |at: Time, minutes: i64| Window::new(at, at.checked_add(SignedDuration::from_mins(minutes)).ok()?).ok();
+    let starting =
+        |at: Time, minutes: i64| Window::new(at, at.checked_add(SignedDuration::from_mins(minutes)).ok()?).ok();
     // A window that lies ahead tells the offset of its length.
     let ahead = Time::constant(local(now).hour() + 1, 0, 0, 0);
     (10..240)
@@ -149,7 +150,10 @@ mod tests {
             let user = UserId::generate(now).to_string();
             let planned = plan_for(&user, &day_zone(now), now, 40);
             let [first, second] = [0, 1].map(|index| planned.calls[index].due_at.duration_since(now).as_secs());
-            assert!((40..70).contains(&first) && (first + 30..first + 60).contains(&second), "{now}: {first}, {second}");
+            assert!(
+                (40..70).contains(&first) && (first + 30..first + 60).contains(&second),
+                "{now}: {first}, {second}"
+            );
         }
     }
 }

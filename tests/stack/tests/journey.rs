@@ -51,12 +51,11 @@ fn ids(calls: &[Value]) -> Vec<&str> {
 
 /// The two calls of the day, in the order of their time, as soon as both are there.
 async fn calls_as_planned(sam: &Person, planned: &Planned) -> Vec<Value> {
-    let mut calls = until("the day's calls", WAIT, async || {
+    let calls = until("the day's calls", WAIT, async || {
         let calls = sam.calls().await;
         (calls.len() >= 2).then_some(calls)
     })
     .await;
-    calls.sort_by_key(|call| time(&call["scheduled_time"]));
     assert_eq!(calls.len(), 2, "{calls:?}");
     for (call, expected) in calls.iter().zip(&planned.calls) {
         assert_eq!(call["call_type"], expected.call_type.name());

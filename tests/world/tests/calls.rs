@@ -1,5 +1,7 @@
 //! Calls: the ladder, its windows, what a provider can do wrong, and that no phone rings twice for one attempt.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
+
 use ivy_domain::CallId;
 use ivy_flows::ports::Queue;
 use ivy_simulators::{Fault, Persona, Provider};
@@ -833,7 +835,8 @@ async fn anything_goes(seed: u32) {
 
 #[tokio::test]
 async fn whatever_goes_wrong_the_rules_hold() {
-    let seeds = std::env::var("IVY_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(12);
+    // Each takes about a second; more with IVY_SEEDS=150 after a change of the ladder.
+    let seeds = std::env::var("IVY_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(4);
     for seed in 0..seeds {
         Box::pin(anything_goes(seed)).await;
     }

@@ -1,5 +1,7 @@
 //! Completions: one effect whoever reports them and however often, the caps, the bonuses, and money that adds up.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
+
 use ivy_world::{Person, World, at, talks, without_ids};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

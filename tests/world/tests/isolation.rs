@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::Method;
-use ivy_domain::SessionId;
+use ivy_domain::{SessionId, UserId};
 use ivy_runtime::Tokens;
 use ivy_store::Keyring;
 use ivy_world::{Client, Person, Reply, World, api};
@@ -205,7 +205,7 @@ async fn what_is_anothers_does_not_exist() {
         tried += 1;
         let client = &mallory.person.client;
         let anothers = ask(client, &operation, &mara.id_for(door), world.now()).await;
-        let unknown = ask(client, &operation, &uuid::Uuid::now_v7().to_string(), world.now()).await;
+        let unknown = ask(client, &operation, &UserId::generate(world.now()).to_string(), world.now()).await;
         let nonsense = ask(client, &operation, "nonsense", world.now()).await;
         for reply in [&anothers, &unknown, &nonsense] {
             assert_eq!(reply.status, 404, "{}: {}", operation.id, reply.text);

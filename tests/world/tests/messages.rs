@@ -1,5 +1,7 @@
 //! Messages: template or free text, quiet hours, one message at the handset whatever goes wrong, and what users may say.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
+
 use ivy_flows::ports::Queue;
 use ivy_simulators::{Fault, HandsetMessage, MessageStatus, Provider, Via};
 use ivy_world::{Person, World, at, delivery};

@@ -1,5 +1,7 @@
 //! Planning: which calls a day gets, once, and what becomes of them when the user changes.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
+
 use ivy_flows::{planning::PlanJob, ports::Queue};
 use ivy_simulators::{Fault, Persona, Provider};
 use ivy_store::keys;
