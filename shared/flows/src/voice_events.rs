@@ -7,7 +7,7 @@
 
 use ivy_domain::{
     CallId, Text, UserId, WorkoutId,
-    call::{Call, CallEnd, CallEvent, CallState, CallType, EndReason, Outcome},
+    call::{Call, CallEnd, CallEvent, CallState, CallType, EndReason, Outcome, SHORTEST_TALK_SECONDS},
     days,
     scores::{Score, ScoreKind},
     workout::{ReportedBy, Workout, WorkoutStatus},
@@ -174,6 +174,13 @@ fn count(before: &Call, after: &Call) {
     }
 }
 
+/// Whether an attempt was a conversation, by its own account: it may have been given up here while its news was lost.
+fn was_a_talk(call: &RetellCall, now: Timestamp) -> bool {
+    let end = call_end(call, now);
+    let long_enough = end.duration_seconds.is_some_and(|seconds| seconds >= SHORTEST_TALK_SECONDS);
+    end.end == EndReason::Talked && (long_enough || end.user_spoke == Some(true))
+}
+
 /// A completed call is a sign of life, and the first one is behind us.
 fn heard(contact: &mut Contact, before: &Call, after: &Call) {
     if after.state == CallState::Completed && before.state != CallState::Completed {
@@ -191,15 +198,15 @@ async fn take_analysis(
     call: &RetellCall,
     now: Timestamp,
 ) -> Result<(), Error> {
-    // The analysis of an attempt that is over must not stand for that of the attempt that followed it.
-    if !is_current(&stored.call, call) {
-        tracing::info!(event = "analysis_of_an_earlier_attempt", call_id = %stored.call.id);
+    // The analysis of an attempt that is over must not stand for that of the attempt that followed it; but what was said in
+    // it was said. Each event is taken once, so this happens once as well.
+    let current = is_current(&stored.call, call);
+    if current && stored.analyzed {
         return Ok(());
     }
-    if stored.analyzed {
-        return Ok(());
-    }
-    stored.analyzed = true;
+    stored.analyzed |= current;
+    let completed = current && stored.call.state == CallState::Completed;
+    let talked = completed || was_a_talk(call, now);
     let analysis = call.call_analysis.as_ref();
     let words = Transcript {
         transcript: call.transcript.clone(),
@@ -207,18 +214,17 @@ async fn take_analysis(
         recording_url: call.recording_url.clone(),
         context: None,
     };
-    if words != Transcript::default() {
+    if words != Transcript::default() && (current || talked) {
         transaction.transcript(stored, &words, &me.profile.cipher, now);
     }
-    let talked = stored.call.state == CallState::Completed;
     let Some(found) = analysis.and_then(|analysis| analysis.custom_analysis_data.clone()).filter(|_| talked) else {
-        if talked {
+        if completed {
             stored.call.outcome = Some(outcome(stored.call.call_type, false, false));
         }
         return Ok(());
     };
     let mut ledger = Ledger::open(ivy, me, now).await?;
-    let at = stored.call.started_at.unwrap_or(now);
+    let at = call.started_at().or(stored.call.started_at).unwrap_or(now);
     let planned = plan(&mut ledger, me, &found, at, now);
     let logged = log(&mut ledger, &found, at);
     for (kind, score) in
@@ -232,7 +238,9 @@ async fn take_analysis(
         ledger.marker(marker);
     }
     ledger.write(transaction)?;
-    stored.call.outcome = Some(outcome(stored.call.call_type, planned, logged));
+    if completed {
+        stored.call.outcome = Some(outcome(stored.call.call_type, planned, logged));
+    }
     if found.safety_flag == Some(true) {
         tracing::error!(event = "safety_flag", call_id = %stored.call.id, user_id = %me.id());
     }

@@ -453,6 +453,31 @@ async fn the_late_analysis_of_a_missed_attempt_does_not_stand_for_the_next_one()
     assert_eq!(world.donations().await, [150]);
 }
 
+#[tokio::test]
+async fn what_was_said_in_an_attempt_that_was_given_up_still_counts_once() {
+    let (world, mara) = elite().await;
+    world.hold_webhooks(true);
+    world.simulators.set_persona(PHONE, Persona::NeverAnswers);
+    let call = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
+    world.advance_to(at("13:01")).await;
+    let first = world.simulators.take_webhooks();
+    world.deliver(&first[0]).await;
+    assert_eq!(mara.call(&call).await["state"], "retry");
+    // The provider corrects itself: there was a talk after all.
+    let mut event: serde_json::Value = serde_json::from_slice(&first[1].body).unwrap();
+    event["call"]["call_status"] = json!("ended");
+    event["call"]["disconnection_reason"] = json!("user_hangup");
+    event["call"]["duration_ms"] = json!(120_000);
+    event["call"]["call_analysis"]["custom_analysis_data"] = json!({"workout_status": "completed"});
+    for _ in 0..2 {
+        let late = world.simulators.sign(Provider::Retell, &first[1].path, event.to_string().into_bytes());
+        assert_eq!(world.deliver(&late).await.as_u16(), 204);
+    }
+    assert_eq!(mara.call(&call).await["outcome"], json!(null), "the call itself goes by its present attempt");
+    assert_eq!(world.donations().await, [150]);
+    assert_eq!(mara.stats().await["total_workouts"], 1);
+}
+
 // One ring for one attempt
 
 #[tokio::test]
