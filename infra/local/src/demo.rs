@@ -174,7 +174,16 @@ impl<'a> Person<'a> {
             &format!("streak {}, {}", stats["current_streak"], text(&stats, "/impact/impact_equivalent")),
         );
         let wallet = self.get("/api/users/me/wallet").await?;
-        self.says("wallet", &wallet.to_string());
+        let pounds = |name: &str| format!("£{:.2}", wallet[name].as_f64().unwrap_or_default());
+        self.says(
+            "wallet",
+            &format!(
+                "{} of {} donated in this period, for {}",
+                pounds("amount_used"),
+                pounds("monthly_cap"),
+                text(&wallet, "/charity/name")
+            ),
+        );
         if stats["impact"]["total_donated"].as_f64() != Some(1.0) {
             return Err(self.surprised("One completion should have given £1.00", &stats));
         }
