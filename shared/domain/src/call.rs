@@ -578,6 +578,9 @@ fn earlier(at: Timestamp, seconds: u32) -> Timestamp {
     at.checked_sub(SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MIN)
 }
 
+/// The most steps that a call's history keeps.
+const MOST_STEPS: usize = 60;
+
 /// A transition on its way: the next call and the effects so far.
 struct Work<'a> {
     call: Call,
@@ -704,6 +707,10 @@ impl Work<'_> {
     fn put_back(&mut self, cause: &str, retry_at: Timestamp) {
         let back = if self.call.attempts > 1 { CallState::Retry } else { CallState::Scheduled };
         self.step(back, cause);
+        // Hours of an outage make hundreds of these pairs; the beginning and the end of the story are enough.
+        while self.call.history.len() > MOST_STEPS {
+            self.call.history.drain(1..3);
+        }
         self.call.attempts = self.call.attempts.saturating_sub(1);
         self.call.due_at = retry_at.max(self.now);
         let due_at = self.call.due_at;

@@ -120,11 +120,18 @@ impl<'a> Ledger<'a> {
         self.progress.agenda.follow(&stored, self.today);
     }
 
+    /// Notes a workout to be written. Each is written once, in its last form: a transaction holds a key only once.
+    fn note(&mut self, workout: Workout, moved_from: Option<Date>) {
+        let earlier = self.workouts.iter().position(|(noted, _)| noted.id == workout.id);
+        let earlier_move = earlier.and_then(|index| self.workouts.remove(index).1);
+        self.workouts.push((workout, earlier_move.or(moved_from)));
+    }
+
     /// Adds a planned workout: its day becomes a commitment day.
     pub fn plan(&mut self, workout: Workout) {
         self.record(workout.date, DayChange::Planned);
         self.follow(&workout);
-        self.workouts.push((workout, None));
+        self.note(workout, None);
     }
 
     /// Moves a planned workout to another day.
@@ -132,7 +139,7 @@ impl<'a> Ledger<'a> {
         self.record(from, DayChange::Unplanned);
         self.record(workout.date, DayChange::Planned);
         self.follow(&workout);
-        self.workouts.push((workout, Some(from)));
+        self.note(workout, Some(from));
     }
 
     /// Writes a workout whose day stays.
@@ -141,7 +148,7 @@ impl<'a> Ledger<'a> {
             self.progress_changed = true;
             self.follow(&workout);
         }
-        self.workouts.push((workout, None));
+        self.note(workout, None);
     }
 
     /// The workout that a report without an id is about: the day's first open plan, or a new one without a plan; `None` when
@@ -202,7 +209,7 @@ impl<'a> Ledger<'a> {
         self.progress_changed = true;
         self.counters.last_logged_at = self.counters.last_logged_at.max(Some(report.at));
         self.counters_changed = true;
-        self.workouts.push((logged.clone(), None));
+        self.note(logged.clone(), None);
         (logged, result)
     }
 

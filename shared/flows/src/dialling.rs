@@ -12,9 +12,10 @@
 //!   with our attempt id, and only if there is none, by the same request with the same idempotency key. Nothing else may dial.
 //! - A crash before it: the lease ends, the sweep finds no call at the provider, and the ladder goes on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ivy_domain::{
+    CallId, UserId,
     call::{self, CallEvent, CallPolicy, CallState, CallType, Start},
     variables::{CallContext, PlannedToday, variables},
 };
@@ -44,6 +45,8 @@ const NOT_PLACED_SECONDS: i64 = 45;
 const ACCOUNT_SECONDS: i64 = 300;
 /// A waiting call that is overdue by this much was not woken: the sweep wakes it.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(2);
+/// A sweep asks the provider for no longer than this.
+const LONGEST_SWEEP: Duration = Duration::from_secs(18);
 /// Calls that one sweep looks at in each shard.
 const SWEPT: u32 = 100;
 
@@ -111,8 +114,7 @@ async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, E
     let attempt_id = Uuid::new_v4().to_string();
     let Some(slot) = free_slot(ivy, stored.call.call_type, &attempt_id, now).await? else {
         tracing::warn!(event = "no_free_slot", call_id = %due.call_id);
-        queues.send(Queue::DueCalls, json(due)?, NO_SLOT_DELAY).await?;
-        return Ok(Claim::Not(Placed::Waits));
+        return wait_for_slot(ivy, queues, &stored, now).await;
     };
     let mut transaction = ivy.store.transaction();
     let claimed = match calls::apply(&mut transaction, &me, &stored, &CallEvent::Claimed { attempt_id }, now)? {
@@ -140,6 +142,22 @@ async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, E
     let mut claimed = claimed;
     claimed.call.version += 1;
     Ok(Claim::Claimed(Box::new((me, claimed))))
+}
+
+/// Puts a call off for some seconds. Its due time moves, so every older wake-up of it is out of date and they do not multiply.
+async fn wait_for_slot(ivy: &Ivy, queues: &dyn Queues, stored: &StoredCall, now: Timestamp) -> Result<Claim, Error> {
+    let mut later = stored.clone();
+    later.call.due_at = now + NO_SLOT_DELAY;
+    let mut transaction = ivy.store.transaction();
+    transaction.call(&later);
+    match transaction.commit().await {
+        Ok(()) => {}
+        Err(StoreError::ConditionFailed(_)) => return Ok(Claim::Not(Placed::Stale)),
+        Err(error) => return Err(error.into()),
+    }
+    let due = DueCall { user_id: later.call.user_id, call_id: later.call.id, due_at: later.call.due_at };
+    queues.send(Queue::DueCalls, json(&due)?, NO_SLOT_DELAY).await?;
+    Ok(Claim::Not(Placed::Waits))
 }
 
 async fn end(ivy: &Ivy, me: &Me, stored: &StoredCall, event: &CallEvent, now: Timestamp) -> Result<Claim, Error> {
@@ -197,8 +215,9 @@ async fn dial_once(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) -> 
             tracing::warn!(event = "call_answer_lost", call_id = %stored.call.id);
             match retell.find_by_attempt(&request.idempotency_key).await {
                 Ok(Some(found)) => Ok(CreatedCall { call_id: found.call_id }),
-                // The provider may not list it yet: the same key rings at most once within the hour.
-                Ok(None) => retell.create_phone_call(&request).await,
+                // The provider may not list it yet: the same key rings at most once within the hour. Whatever it answers but
+                // yes leaves open what became of the first request, so nothing else may dial before the sweep settles it.
+                Ok(None) => retell.create_phone_call(&request).await.map_err(|_| ProviderError::Unknown),
                 Err(_) => Err(ProviderError::Unknown),
             }
         }
@@ -273,7 +292,8 @@ async fn settle(
             (CallEvent::Refused { cause: messages::refusal(class).to_owned() }, Placed::Ended)
         }
         Err(ProviderError::RateLimited { retry_after }) => {
-            let seconds = retry_after.and_then(|d| i64::try_from(d.as_secs()).ok()).unwrap_or(NOT_PLACED_SECONDS);
+            let asked = retry_after.and_then(|d| i64::try_from(d.as_secs()).ok()).unwrap_or_default();
+            let seconds = asked.max(NOT_PLACED_SECONDS);
             (CallEvent::NotPlaced { cause: "provider_busy".to_owned(), retry_at: later(seconds) }, Placed::Waits)
         }
         Err(ProviderError::Unavailable { status }) => {
@@ -338,13 +358,29 @@ pub struct Swept {
 /// When the table or the queue fails; the next sweep goes on.
 pub async fn sweep_calls(ivy: &Ivy, retell: &Retell, queues: &dyn Queues) -> Result<Swept, Error> {
     let mut swept = Swept::default();
-    for shard in 0..keys::SHARDS {
+    let began = Instant::now();
+    let mut attempts = Vec::new();
+    // Every sweep begins at another shard, so that none is always the last.
+    let first = ivy.now().as_second().unsigned_abs() / 60;
+    for step in 0..keys::SHARDS {
+        let shard = (first + step) % keys::SHARDS;
         for (user, id) in ivy.store.due_calls(shard, ivy.now(), SWEPT).await? {
-            let (Some(me), Some(stored), _) = ivy.store.me_and_call(user, id, None).await? else { continue };
             // One call that cannot be swept must not keep the others from it.
-            if let Err(error) = sweep_call(ivy, retell, queues, &me, &stored, &mut swept).await {
-                tracing::error!(event = "call_not_swept", call_id = %id, user_id = %user, error = error.name());
+            match sweep_waiting(ivy, queues, user, id, &mut swept).await {
+                Ok(live) => attempts.extend(live),
+                Err(error) => not_swept(user, id, &error),
             }
+        }
+    }
+    // Asking the provider may take long; what is not reached now is reached by the next sweep.
+    for (me, stored) in attempts {
+        if began.elapsed() > LONGEST_SWEEP {
+            tracing::warn!(event = "sweep_cut_short");
+            break;
+        }
+        match settle_lease(ivy, retell, &me, &stored).await {
+            Ok(()) => swept.settled += 1,
+            Err(error) => not_swept(me.id(), stored.call.id, &error),
         }
     }
     if swept.lag_seconds > 0 {
@@ -360,22 +396,27 @@ pub async fn sweep_calls(ivy: &Ivy, retell: &Retell, queues: &dyn Queues) -> Res
     Ok(swept)
 }
 
-async fn sweep_call(
+fn not_swept(user: UserId, id: CallId, error: &Error) {
+    tracing::error!(event = "call_not_swept", call_id = %id, user_id = %user, error = error.name());
+}
+
+/// Looks after a call that waits; answers one whose attempt's lease is over.
+async fn sweep_waiting(
     ivy: &Ivy,
-    retell: &Retell,
     queues: &dyn Queues,
-    me: &Me,
-    stored: &StoredCall,
+    user: UserId,
+    id: CallId,
     swept: &mut Swept,
-) -> Result<(), Error> {
+) -> Result<Option<(Me, StoredCall)>, Error> {
+    let (Some(me), Some(stored), _) = ivy.store.me_and_call(user, id, None).await? else { return Ok(None) };
     let now = ivy.now();
     let call = &stored.call;
     match call.state {
         CallState::Scheduled | CallState::Retry => {
             if call::may_start(call, now) == Start::WindowClosed {
-                end(ivy, me, stored, &CallEvent::WindowClosed, now).await?;
+                end(ivy, &me, &stored, &CallEvent::WindowClosed, now).await?;
                 swept.ended += 1;
-                return Ok(());
+                return Ok(None);
             }
             let late = now.duration_since(call.due_at);
             if late >= OVERDUE {
@@ -384,33 +425,39 @@ async fn sweep_call(
                 swept.woken += 1;
                 swept.lag_seconds = swept.lag_seconds.max(late.as_secs());
             }
-            Ok(())
+            Ok(None)
         }
         CallState::Initiating | CallState::InProgress => {
             let over = call.attempt.as_ref().is_some_and(|attempt| attempt.lease_until <= now);
-            if over {
-                settle_lease(ivy, retell, me, stored).await?;
-                swept.settled += 1;
-            }
-            Ok(())
+            Ok(over.then_some((me, stored)))
         }
-        CallState::Completed | CallState::Missed | CallState::Failed | CallState::Cancelled => Ok(()),
+        CallState::Completed | CallState::Missed | CallState::Failed | CallState::Cancelled => Ok(None),
     }
 }
 
 /// An attempt whose lease is over: what does the provider know of it?
 async fn settle_lease(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) -> Result<(), Error> {
     let Some(attempt) = &stored.call.attempt else { return Ok(()) };
-    let found = match &attempt.provider_call_id {
-        Some(id) => retell.get_call(id).await?,
-        None => retell.find_by_attempt(&attempt.id).await?,
+    let longest = SignedDuration::from_secs(i64::from(CallPolicy::default().longest_call_seconds));
+    let given_up = ivy.now().duration_since(attempt.claimed_at) > longest;
+    let asked = match &attempt.provider_call_id {
+        Some(id) => retell.get_call(id).await,
+        None => retell.find_by_attempt(&attempt.id).await,
+    };
+    let found = match asked {
+        Ok(found) => found,
+        // No call lasts so long: it ends also when the provider never says what became of it.
+        Err(error) if given_up => {
+            tracing::error!(event = "call_given_up", call_id = %stored.call.id, error = error.name());
+            None
+        }
+        Err(error) => return Err(error.into()),
     };
     let Some(found) = found else { return expire(ivy, me, stored).await };
     match found.call_status.as_deref() {
         // Still ringing or talking: a phone call that takes longer than any may is given up, else the next sweep asks again.
         Some("registered" | "ongoing") => {
-            let longest = SignedDuration::from_secs(i64::from(CallPolicy::default().longest_call_seconds));
-            if ivy.now().duration_since(attempt.claimed_at) > longest {
+            if given_up {
                 return expire(ivy, me, stored).await;
             }
             accept_found(ivy, me, stored, &found).await

@@ -81,7 +81,7 @@ impl Inbound {
         }
     }
 
-    fn message(&self, me: &Me, now: Timestamp) -> Message {
+    fn message(&self, ivy: &Ivy, me: &Me, now: Timestamp) -> Message {
         let (kind, body) = match &self.content {
             InboundContent::Text(text) => (MessageKind::Text, Text::truncated(text)),
             InboundContent::Button { title, .. } => (MessageKind::QuickReply, Text::truncated(title)),
@@ -100,7 +100,7 @@ impl Inbound {
             call_id: None,
             created_at: self.at,
             updated_at: now,
-            provider_id: Some(self.id.clone()),
+            provider_id: Some(ivy.store.provider_id(&self.id)),
             attempts: 0,
             not_after: None,
             unless_heard_since: None,
@@ -127,7 +127,7 @@ pub async fn inbound_message(ivy: &Ivy, inbound: &Inbound) -> Result<Taken, Erro
         let mut transaction = ivy.store.transaction();
         transaction
             .processed_event(inbound.provider(), &inbound.id, now)
-            .message(&inbound.message(&me, now), &me.profile.cipher);
+            .message(&inbound.message(ivy, &me, now), &me.profile.cipher);
         let mut contact = me.contact.clone();
         match inbound.via {
             Via::Whatsapp => contact.whatsapp_inbound_at = contact.whatsapp_inbound_at.max(Some(inbound.at)),
@@ -284,7 +284,9 @@ fn consent(
     now: Timestamp,
 ) -> Result<(), Error> {
     let before = me.user().consents.messages.as_ref();
-    if before.is_some_and(|consent| consent.granted == granted) {
+    // What the user wrote last counts, not what arrived last; of one second, STOP.
+    let overtaken = |at: Timestamp| at > inbound.at || (at == inbound.at && granted);
+    if before.is_some_and(|consent| consent.granted == granted || overtaken(consent.at)) {
         return Ok(());
     }
     let source = if inbound.via == Via::Whatsapp { ConsentSource::Whatsapp } else { ConsentSource::Sms };

@@ -19,13 +19,13 @@ use ivy_providers::{
     twilio::Twilio,
     whatsapp::{Button, OutboundContent, WhatsApp, WhatsAppMessage},
 };
-use ivy_store::{Me, MessageOwner, Profile, Transaction};
+use ivy_store::{Me, MessageOwner, Profile, StoreError, Transaction};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     Error, Ivy, metrics,
     outbox::{self, Effect, MessageToSend, json},
-    ports::{Mail, Mailer, Queue, Queues, Timers},
+    ports::{Mail, Mailer, PortError, Queue, Queues, Timers},
     retrying::{contended, until_settled},
 };
 
@@ -202,7 +202,8 @@ async fn claim(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<C
 /// Found in another worker's hands: it may still be at it, or have died before it could say what happened.
 async fn settle_claim(ivy: &Ivy, me: &Me, message: &Message, now: Timestamp) -> Result<Sending, Error> {
     if now.duration_since(message.updated_at) < CLAIM {
-        return Ok(Sending::Stale);
+        // Not done with it: if the other worker dies, only a delivery to come can find that out.
+        return Err(PortError { port: "message", reason: "another worker is at it".to_owned() }.into());
     }
     tracing::error!(event = "message_outcome_unknown", message_id = %message.id, user_id = %me.id());
     finish(ivy, me, message, MessageStatus::Unknown, Some("worker_lost"), now).await?;
@@ -314,17 +315,21 @@ async fn record(
             let owner = MessageOwner { user_id: claimed.user_id, message_id: claimed.id };
             let sent = Message {
                 status: MessageStatus::Sent,
-                provider_id: Some(provider_id.clone()),
+                provider_id: Some(ivy.store.provider_id(&provider_id)),
                 updated_at: now,
                 ..claimed.clone()
             };
             let mut transaction = ivy.store.transaction();
             transaction.message(&sent, &me.profile.cipher).message_owner(provider, &provider_id, owner, now);
-            // A status webhook that was quicker has moved the message on; the pointer alone is still wanted.
-            if transaction.commit().await.is_err() {
-                let mut transaction = ivy.store.transaction();
-                transaction.message_owner(provider, &provider_id, owner, now);
-                transaction.commit().await?;
+            match transaction.commit().await {
+                Ok(()) => {}
+                // A status webhook that was quicker has moved the message on; the pointer alone is still wanted.
+                Err(StoreError::ConditionFailed(_)) => {
+                    let mut transaction = ivy.store.transaction();
+                    transaction.message_owner(provider, &provider_id, owner, now);
+                    transaction.commit().await?;
+                }
+                Err(error) => return Err(error.into()),
             }
             if claimed.via == Via::Whatsapp {
                 metrics::count("whatsapp_sent", &[]);
@@ -451,11 +456,11 @@ pub async fn message_status(ivy: &Ivy, report: &StatusReport<'_>) -> Result<(), 
         let status = message.status.advance(report.status);
         // What WhatsApp says late, or again, is not about the SMS that took its place.
         let elsewhere = provider(message.via) != report.provider
-            || message.provider_id.as_deref().is_some_and(|known| known != report.provider_id);
+            || message.provider_id.as_deref().is_some_and(|known| known != ivy.store.provider_id(report.provider_id));
         if elsewhere || status == message.status {
             return Ok(());
         }
-        let message = Message { provider_id: Some(report.provider_id.to_owned()), ..message };
+        let message = Message { provider_id: Some(ivy.store.provider_id(report.provider_id)), ..message };
         let by_whatsapp = message.via == Via::Whatsapp;
         let arrived = |status| matches!(status, MessageStatus::Delivered | MessageStatus::Read);
         let delivered = by_whatsapp && arrived(status) && !arrived(message.status);

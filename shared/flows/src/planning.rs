@@ -66,19 +66,24 @@ pub async fn plan_users(ivy: &Ivy, queues: &dyn Queues, job: &PlanJob) -> Result
     match job {
         PlanJob::Page { zone, shard, date, after } => {
             let page = ivy.store.users_of_zone(zone.as_str(), *shard, PAGE, *after).await?;
-            for profile in ivy.store.profiles(&page.items).await? {
-                // The index may be behind a move to another zone, which planned the user by itself.
-                if profile.user.timezone == *zone {
-                    plan_user(ivy, &profile.user, *date).await?;
-                }
-            }
+            // First the pages behind this one: what goes wrong here must not keep them from their day.
             if page.next.is_some()
                 && let Some(last) = page.items.last()
             {
                 let next = PlanJob::Page { zone: zone.clone(), shard: *shard, date: *date, after: Some(*last) };
                 queues.send(Queue::PlanUsers, json(&next)?, Duration::ZERO).await?;
             }
-            Ok(())
+            let mut failure = None;
+            for profile in ivy.store.profiles(&page.items).await? {
+                // The index may be behind a move to another zone, which planned the user by itself.
+                if profile.user.timezone == *zone
+                    && let Err(error) = plan_user(ivy, &profile.user, *date).await
+                {
+                    tracing::error!(event = "user_not_planned", user_id = %profile.user.id, error = error.name());
+                    failure = Some(error);
+                }
+            }
+            failure.map_or(Ok(()), Err)
         }
         PlanJob::User { user_id, dates, from } => match ivy.me(*user_id).await {
             Ok(_) => replan_user(ivy, *user_id, dates, *from).await,

@@ -147,13 +147,13 @@ fn call_end(call: &RetellCall, now: Timestamp) -> CallEnd {
     let duration_seconds = call.duration_ms.and_then(|ms| u32::try_from(ms / 1000).ok());
     let connected = call.call_status.as_deref() == Some("ended") && duration_seconds.is_some_and(|s| s > 0);
     let reason = call.disconnection_reason.as_deref().unwrap_or_default();
-    let in_voicemail = call.call_analysis.as_ref().and_then(|analysis| analysis.in_voicemail) == Some(true);
     let user_spoke =
         call.transcript.as_ref().map(|transcript| transcript.lines().any(|line| line.starts_with("User:")));
     CallEnd {
         at: call.ended_at().unwrap_or(now),
         duration_seconds,
-        end: if in_voicemail { EndReason::Voicemail } else { EndReason::from_disconnection(reason, connected) },
+        // The analysis has no say in it, so that the end is the same whichever event comes first.
+        end: EndReason::from_disconnection(reason, connected),
         user_spoke,
     }
 }
@@ -205,9 +205,14 @@ async fn take_analysis(
         return Ok(());
     }
     stored.analyzed |= current;
-    let completed = current && stored.call.state == CallState::Completed;
-    let talked = completed || was_a_talk(call, now);
     let analysis = call.call_analysis.as_ref();
+    let voicemail = analysis.and_then(|analysis| analysis.in_voicemail) == Some(true);
+    let completed = current && stored.call.state == CallState::Completed;
+    if completed && voicemail {
+        stored.call.outcome = Some(Outcome::Voicemail);
+        return Ok(());
+    }
+    let talked = !voicemail && (completed || was_a_talk(call, now));
     let words = Transcript {
         transcript: call.transcript.clone(),
         summary: analysis.and_then(|analysis| analysis.call_summary.clone()),
@@ -225,8 +230,9 @@ async fn take_analysis(
     };
     let mut ledger = Ledger::open(ivy, me, now).await?;
     let at = call.started_at().or(stored.call.started_at).unwrap_or(now);
-    let planned = plan(&mut ledger, me, &found, at, now);
+    // The report first: what is planned in the same call lies ahead, and is not what was done.
     let logged = log(&mut ledger, &found, at);
+    let planned = plan(&mut ledger, me, &found, at, now, logged);
     for (kind, score) in
         [(ScoreKind::Energy, found.energy), (ScoreKind::Mood, found.mood), (ScoreKind::Confidence, found.confidence)]
     {
@@ -258,14 +264,26 @@ fn outcome(call_type: CallType, planned: bool, logged: bool) -> Outcome {
 }
 
 /// A plan that was made in the call. The same plan made twice (by a tool, by the analysis) is one plan.
-fn plan(ledger: &mut Ledger<'_>, me: &Me, found: &PostCallAnalysis, at: Timestamp, now: Timestamp) -> bool {
+fn plan(
+    ledger: &mut Ledger<'_>,
+    me: &Me,
+    found: &PostCallAnalysis,
+    at: Timestamp,
+    now: Timestamp,
+    logged: bool,
+) -> bool {
     let Some(activity) = found.planned_activity.as_deref().and_then(Text::<200>::truncated) else { return false };
     let minutes =
         found.planned_duration_minutes.filter(|m| (1..=MOST_MINUTES).contains(m)).and_then(|m| u16::try_from(m).ok());
     let time = found.planned_time.as_deref().and_then(|text| spoken_time(text, me, at));
+    // Without a time, beside a report, the activity names what was done.
+    if logged && time.is_none() {
+        return false;
+    }
     let today = days::local_date(at, &me.user().timezone);
     let date = time.map_or(today, |time| days::local_date(time, &me.user().timezone));
-    let known = ledger
+    // Known is what was open before this call was taken in: it may just have been logged.
+    let known = me
         .progress()
         .agenda
         .plans()
@@ -287,12 +305,15 @@ fn plan(ledger: &mut Ledger<'_>, me: &Me, found: &PostCallAnalysis, at: Timestam
 /// A time that the analysis names: RFC 3339, or a local time of the day of the call.
 fn spoken_time(text: &str, me: &Me, at: Timestamp) -> Option<Timestamp> {
     let zone = &me.user().timezone;
+    let today = days::local_date(at, zone);
     let time = text.parse::<Timestamp>().ok().or_else(|| {
         let local: jiff::civil::Time = text.parse().ok()?;
-        Some(days::instant(days::local_date(at, zone), local, zone))
+        // "At seven", said at eight in the evening, is tomorrow.
+        let first = days::instant(today, local, zone);
+        Some(if first < at { days::instant(days::plus_days(today, 1), local, zone) } else { first })
     })?;
-    let ahead = time.duration_since(at);
-    (ahead > SignedDuration::from_hours(-24) && ahead < FURTHEST_PLAN).then_some(time)
+    // A plan for a day that is over would end a streak by itself.
+    (time >= days::day_start(today, zone) && time.duration_since(at) < FURTHEST_PLAN).then_some(time)
 }
 
 /// A report that was made in the call, on the local date of its start.
@@ -307,7 +328,8 @@ fn log(ledger: &mut Ledger<'_>, found: &PostCallAnalysis, at: Timestamp) -> bool
     let minutes =
         found.actual_duration_minutes.filter(|m| (1..=MOST_MINUTES).contains(m)).and_then(|m| u16::try_from(m).ok());
     let report = Report { status, actual_duration_minutes: minutes, source: ReportedBy::Call, at };
-    if let Some(workout) = ledger.subject(&report, None) {
+    let activity = found.planned_activity.as_deref().and_then(Text::truncated);
+    if let Some(workout) = ledger.subject(&report, activity) {
         ledger.log(&workout, &report);
     }
     true

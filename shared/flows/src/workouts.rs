@@ -4,7 +4,7 @@ use ivy_domain::{
     Text, UserId, WorkoutId, days,
     workout::{ReportedBy, Workout, WorkoutStatus},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 
 use crate::{
     Error, Ivy,
@@ -113,7 +113,7 @@ impl WorkoutChanges {
 /// Changes a workout: its plan while it is open, its status and duration when it is logged or corrected.
 ///
 /// # Errors
-/// Not found; [`Error::Invalid`]; conflicts `not-planned` and `too-late-to-change`.
+/// Not found; [`Error::Invalid`]; conflicts `not-planned`, `too-late-to-change` and `workout-lies-ahead`.
 pub async fn update_workout(
     ivy: &Ivy,
     user: UserId,
@@ -126,7 +126,7 @@ pub async fn update_workout(
         let (me, workout) = ivy.store.me_and_workout(user, id).await?;
         let me = me.ok_or(Error::NotFound("user"))?;
         let before = workout.ok_or(Error::NotFound("workout"))?;
-        check(&before, changes, now)?;
+        check(&before, changes, me.date_at(now), now)?;
         let mut ledger = Ledger::open(ivy, &me, now).await?;
         let mut workout = before.clone();
         change_plan(ivy, &me, &mut workout, changes)?;
@@ -160,7 +160,7 @@ pub async fn update_workout(
     .await
 }
 
-fn check(before: &Workout, changes: &WorkoutChanges, now: Timestamp) -> Result<(), Error> {
+fn check(before: &Workout, changes: &WorkoutChanges, today: Date, now: Timestamp) -> Result<(), Error> {
     let planned = before.status == WorkoutStatus::Planned;
     if changes.touches_the_plan() && !planned {
         let detail = format!("This workout is {}; only an open plan can be changed.", before.status.name());
@@ -168,6 +168,11 @@ fn check(before: &Workout, changes: &WorkoutChanges, now: Timestamp) -> Result<(
     }
     if changes.touches_the_plan() && changes.status.is_some_and(|status| status != WorkoutStatus::Planned) {
         return Err(Error::invalid("status", "must not be sent together with changes of the plan"));
+    }
+    // Its day's cap and the streak go by the day: what lies ahead is moved to today first.
+    if before.date > today && changes.status.is_some_and(|status| status != WorkoutStatus::Planned) {
+        let detail = "This workout is planned for a day to come. Move its planned_time to today first.".to_owned();
+        return Err(Error::Conflict { slug: "workout-lies-ahead", detail });
     }
     match changes.status {
         Some(WorkoutStatus::Planned) if !planned => {

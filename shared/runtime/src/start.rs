@@ -106,8 +106,8 @@ async fn sdk_config() -> SdkConfig {
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(2))
-                .operation_attempt_timeout(Duration::from_secs(5))
-                .operation_timeout(Duration::from_secs(12))
+                .operation_attempt_timeout(Duration::from_secs(3))
+                .operation_timeout(Duration::from_secs(8))
                 .build(),
         )
         .retry_config(RetryConfig::standard().with_max_attempts(3))
@@ -272,7 +272,9 @@ impl Start {
     /// When the sender's address is missing.
     pub fn mailer(&self) -> Result<Arc<dyn Mailer>, StartError> {
         let MailConfig { from } = MailConfig::from_env(config::process_environment)?;
-        Ok(Arc::new(SesMailer::new(aws_sdk_sesv2::Client::new(&self.sdk), from)))
+        // No repeats by the SDK: a mail has no idempotency key, and one that timed out may have gone out.
+        let config = aws_sdk_sesv2::config::Builder::from(&self.sdk).retry_config(RetryConfig::disabled()).build();
+        Ok(Arc::new(SesMailer::new(aws_sdk_sesv2::Client::from_conf(config), from)))
     }
 
     /// Runs an endpoint, in all layers, until Lambda ends it.

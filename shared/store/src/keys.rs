@@ -15,8 +15,8 @@
 //! | score, life marker | `USER#<id>` | `SCORE#<id>`, `MARKER#<id>` | |
 //! | session family | `USER#<id>` | `SESSION#<id>` | TTL |
 //! | unique phone, unique e-mail | `PHONE#<keyed hash>`, `EMAIL#<keyed hash>` | `OWNER` | |
-//! | provider's message id to ours | `WHATSAPP#<id>`, `TWILIO#<id>` | `OWNER` | TTL 30 days |
-//! | processed event | `EVENT#<provider>#<id>` | `SEEN` | TTL 30 days |
+//! | provider's message id to ours | `WHATSAPP#<keyed hash>`, `TWILIO#<keyed hash>` | `OWNER` | TTL 30 days |
+//! | processed event | `EVENT#<provider>#<keyed hash of id>` | `SEEN` | TTL 30 days |
 //! | idempotency record | `IDEMPOTENCY#<user>#<hash of key>` | `RESPONSE` | TTL 24 hours |
 //! | sign-in request | `MAGIC#<keyed hash of the contact>` | `LINK` | TTL 15 minutes |
 //! | rate limit bucket | `RATE#<name>#<hash of subject>` | window start | TTL |

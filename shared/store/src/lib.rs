@@ -50,6 +50,12 @@ impl Store {
         Self { client, table, keyring }
     }
 
+    /// A provider's id as the table holds it: hashed with our key, for a WhatsApp id carries the person's number.
+    #[must_use]
+    pub fn provider_id(&self, id: &str) -> String {
+        self.keyring.keyed_hash("provider-id", id)
+    }
+
     #[must_use]
     pub fn keyring(&self) -> &Keyring {
         &self.keyring

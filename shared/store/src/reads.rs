@@ -150,7 +150,7 @@ impl Store {
         let call_key = keys::call(user, id);
         let mut wanted = me_keys(user).to_vec();
         wanted.push(call_key.clone());
-        let event_key = event.map(|(provider, id)| keys::processed_event(provider, id));
+        let event_key = event.map(|(provider, id)| keys::processed_event(provider, &self.provider_id(id)));
         wanted.extend(event_key.clone());
         let mut items = self.batch_get(wanted).await?;
         let seen = event_key.and_then(|key| take(&mut items, &key)).is_some();
@@ -160,7 +160,7 @@ impl Store {
 
     /// A user's state and whether an event was processed before. One batch.
     pub async fn me_and_event(&self, user: UserId, provider: &str, id: &str) -> Result<(Option<Me>, bool), StoreError> {
-        let event_key = keys::processed_event(provider, id);
+        let event_key = keys::processed_event(provider, &self.provider_id(id));
         let mut wanted = me_keys(user).to_vec();
         wanted.push(event_key.clone());
         let mut items = self.batch_get(wanted).await?;
@@ -197,7 +197,15 @@ impl Store {
             return Ok(Vec::new());
         }
         let items = self.batch_get(users.iter().map(|user| keys::profile(*user)).collect()).await?;
-        items.into_iter().map(|item| profile_from(item, &self.keyring)).collect()
+        // One that cannot be read must not keep the others from their day.
+        let open = |item| match profile_from(item, &self.keyring) {
+            Ok(profile) => Some(profile),
+            Err(error) => {
+                tracing::error!(event = "profile_unreadable", %error);
+                None
+            }
+        };
+        Ok(items.into_iter().filter_map(open).collect())
     }
 
     /// The workouts of one local day, in the order of their ids. Stubs of moved ones are left out.
@@ -310,7 +318,7 @@ impl Store {
     }
 
     pub async fn message_owner(&self, provider: &str, provider_id: &str) -> Result<Option<MessageOwner>, StoreError> {
-        self.get_as("message_owner", keys::provider_message(provider, provider_id)).await
+        self.get_as("message_owner", keys::provider_message(provider, &self.provider_id(provider_id))).await
     }
 
     pub async fn charity(&self, id: CharityId) -> Result<Option<Charity>, StoreError> {

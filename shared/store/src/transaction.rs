@@ -402,13 +402,15 @@ impl Transaction<'_> {
             item.insert("expires_at".to_owned(), expires(now, REMEMBERED_SECONDS));
             item
         });
-        self.put("message_owner", keys::provider_message(provider, provider_id), item, &Expect::Anything)
+        let key = keys::provider_message(provider, &self.store.provider_id(provider_id));
+        self.put("message_owner", key, item, &Expect::Anything)
     }
 
     /// Remembers a provider's event; fails as `event` if it was there before.
     pub fn processed_event(&mut self, provider: &str, id: &str, now: Timestamp) -> &mut Self {
         let item = HashMap::from([("expires_at".to_owned(), expires(now, REMEMBERED_SECONDS))]);
-        self.put("event", keys::processed_event(provider, id), Ok(item), &Expect::Nothing)
+        let key = keys::processed_event(provider, &self.store.provider_id(id));
+        self.put("event", key, Ok(item), &Expect::Nothing)
     }
 
     /// An effect for `publish-outbox`, as JSON.

@@ -126,7 +126,7 @@ impl Inner {
     /// Puts the person's message into the thread, opens the window and queues the webhook.
     fn inbound_whatsapp(self: &Arc<Self>, phone: &str, shown: &str, content: Value) {
         let now = self.now();
-        let id = whatsapp::new_message_id();
+        let id = whatsapp::new_message_id(phone);
         self.with_phone(phone, |entry| {
             entry.last_inbound = Some(now);
             entry.thread.push(ThreadEntry::from_person(Via::WhatsApp, id.clone(), shown, now));

@@ -260,8 +260,10 @@ fn outgoing(templates: &Templates, request: &Value) -> Result<Outgoing, Refused>
     }
 }
 
-pub(crate) fn new_message_id() -> String {
-    format!("wamid.{}", STANDARD.encode(Uuid::new_v4().simple().to_string()))
+/// As Meta's: it carries the person's number, for whoever decodes it.
+pub(crate) fn new_message_id(phone: &str) -> String {
+    let digits = phone.trim_start_matches('+');
+    format!("wamid.{}", STANDARD.encode(format!("{digits}{}", Uuid::new_v4().simple())))
 }
 
 /// `POST /{version}/{phone_number_id}/messages`
@@ -305,7 +307,7 @@ impl Inner {
         }
         let outgoing = outgoing(&self.templates, request)?;
         let now = self.now();
-        let id = new_message_id();
+        let id = new_message_id(&phone);
         let free_form = outgoing.template.is_none();
         let unreachable = matches!(self.persona(&phone, ""), Persona::InvalidNumber | Persona::DeadNumber);
         let message = HandsetMessage {

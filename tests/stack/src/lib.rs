@@ -28,7 +28,7 @@ pub use api::{Client, Person, Reply};
 pub use emulator::Invocation;
 pub use events::{Event, event_files, functions_of_the_template};
 pub use handset::Handset;
-pub use stack::Stack;
+pub use stack::{Partition, Stack};
 pub use windows::{Planned, day_zone, plan_for};
 
 /// Real time, which the functions of the stack go by as well.

@@ -1,9 +1,12 @@
 //! The running stack, as `cargo stack` describes it in the file that `IVY_STACK` names.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use ivy_local::StackFile;
 use ivy_simulators::{Delivery, Secrets, Simulators, Webhook};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{Client, Handset, Reply};
@@ -84,15 +87,10 @@ impl Stack {
         Reply::of(self.http.post(url).headers(headers).body(webhook.body.clone()).send().await.unwrap()).await
     }
 
-    /// All items of a user's partition, as text, to compare before and after.
-    pub async fn partition(&self, user: &str) -> Vec<String> {
-        let mut items: Vec<String> = Vec::new();
-        for item in self.items(user, "").await {
-            let sorted: std::collections::BTreeMap<_, _> = item.into_iter().collect();
-            items.push(format!("{sorted:?}"));
-        }
-        items.sort();
-        items
+    /// All items of a user's partition by sort key, to compare before and after.
+    pub async fn partition(&self, user: &str) -> Partition {
+        let items = self.items(user, "").await;
+        Partition(items.iter().map(|item| (item["sk"].as_s().unwrap().clone(), plain_map(item))).collect())
     }
 
     /// Deletes a user's items whose sort key begins so; answers how many there were.
@@ -106,7 +104,7 @@ impl Stack {
         items.len()
     }
 
-    async fn items(&self, user: &str, prefix: &str) -> Vec<std::collections::HashMap<String, AttributeValue>> {
+    async fn items(&self, user: &str, prefix: &str) -> Vec<HashMap<String, AttributeValue>> {
         let mut query = self.table.query().table_name(&self.file.table).consistent_read(true);
         query = query.expression_attribute_values(":pk", AttributeValue::S(format!("USER#{user}")));
         query = if prefix.is_empty() {
@@ -120,5 +118,36 @@ impl Stack {
         let page = Box::pin(query.send()).await.unwrap();
         assert!(page.last_evaluated_key.is_none(), "a test's person fits on one page");
         page.items.unwrap_or_default()
+    }
+}
+
+/// What a user's partition holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Partition(BTreeMap<String, Value>);
+
+impl Partition {
+    /// # Panics
+    /// When the other one differs, with the items that do.
+    #[track_caller]
+    pub fn assert_same(&self, other: &Self) {
+        let keys: BTreeSet<_> = self.0.keys().chain(other.0.keys()).collect();
+        let different: Vec<_> = keys.iter().filter(|key| self.0.get(**key) != other.0.get(**key)).collect();
+        let show = |key: &str| format!("{key}\n  before {:?}\n  after  {:?}", self.0.get(key), other.0.get(key));
+        assert!(different.is_empty(), "{}", different.iter().map(|key| show(key)).collect::<Vec<_>>().join("\n"));
+    }
+}
+
+fn plain_map(item: &HashMap<String, AttributeValue>) -> Value {
+    Value::Object(item.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+}
+
+fn plain(value: &AttributeValue) -> Value {
+    match value {
+        AttributeValue::S(text) | AttributeValue::N(text) => json!(text),
+        AttributeValue::Bool(flag) => json!(flag),
+        AttributeValue::L(list) => list.iter().map(plain).collect(),
+        AttributeValue::M(map) => plain_map(map),
+        AttributeValue::Null(_) => Value::Null,
+        other => panic!("our items hold no {other:?}"),
     }
 }

@@ -26,7 +26,7 @@ async fn a_day_with_ivy() {
     let zone = day_zone(now());
     let began = now();
     let sam = Person::sign_up(&stack, &json!({"phone": PHONE, "first_name": "Sam", "timezone": zone})).await;
-    let planned = plan_for(&sam.id, &zone, now(), 40);
+    let planned = plan_for(&sam.id, &zone, now(), 20);
     sam.onboard(planned.answers.clone()).await;
     let calls = calls_as_planned(&sam, &planned).await;
 
@@ -148,7 +148,9 @@ async fn ended(sam: &Person, call: &Value, outcome: &str) -> Value {
     let history = done["history"].as_array().unwrap();
     let states: Vec<&str> = history.iter().map(|step| step["to"].as_str().unwrap()).collect();
     assert_eq!(states, ["initiating", "in_progress", "completed"]);
-    assert!(time(&history[0]["at"]) >= time(&call["scheduled_time"]), "nobody is called before their time");
+    // A minute: its schedule woke the call, for the sweep only looks at calls that are two minutes late.
+    let late = time(&history[0]["at"]).duration_since(time(&call["scheduled_time"]));
+    assert!(!late.is_negative() && late < SignedDuration::from_mins(1), "called {late} after the time");
     done
 }
 
