@@ -866,3 +866,47 @@ async fn whatever_goes_wrong_the_rules_hold() {
         Box::pin(anything_goes(seed)).await;
     }
 }
+
+// What an analysis may say
+
+#[tokio::test]
+async fn a_call_that_reports_and_names_the_activity_logs_one_workout() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, talks(json!({"workout_status": "completed", "planned_activity": "Rowing"})));
+    let call = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
+    world.advance_to(at("13:05")).await;
+    assert_eq!(mara.call(&call).await["outcome"], "workout_logged");
+    let today = mara.today().await;
+    assert_eq!(today.len(), 1, "{today:?}");
+    assert_eq!((&today[0]["planned_activity"], &today[0]["status"]), (&json!("Rowing"), &json!("completed")));
+    assert_eq!(world.donations().await, [150]);
+}
+
+#[tokio::test]
+async fn at_seven_said_in_the_evening_is_tomorrow() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, talks(json!({"planned_activity": "Swim", "planned_time": "07:00"})));
+    mara.schedule_until("evening_review", at("19:00"), at("20:00")).await;
+    world.advance_to(at("19:05")).await;
+    assert!(mara.today().await.is_empty(), "nothing for a time that is over");
+    world.advance_to("2026-11-24T06:00:00Z".parse().unwrap()).await;
+    let tomorrow = mara.today().await;
+    assert_eq!(tomorrow[0]["planned_time"], "2026-11-24T07:00:00Z", "{tomorrow:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_lost_answer_leaves_the_attempt_open() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, logs_a_workout());
+    // The first answer is lost, and neither the list nor what follows says anything of use: nobody may dial again yet.
+    world.simulators.faults().next(Provider::Retell, Fault::TimeoutBefore);
+    let call = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
+    world.simulators.faults().next(Provider::Retell, Fault::Status(200));
+    world.simulators.faults().next(Provider::Retell, Fault::Status(429));
+    world.advance_to(at("13:02")).await;
+    assert_eq!(mara.call(&call).await["state"], "initiating");
+    assert_eq!(world.simulators.rings().len(), 0);
+    sweep_until(&world, at("14:00")).await;
+    assert_eq!(mara.call(&call).await["state"], "completed");
+    assert_eq!(world.simulators.rings().len(), 1);
+}

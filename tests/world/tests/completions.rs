@@ -322,3 +322,18 @@ async fn an_outbox_delivered_again_changes_nothing() {
     let after = (world.snapshot().await, world.simulators.handset(PHONE), world.simulators.rings().len());
     assert_eq!(after, before);
 }
+
+#[tokio::test]
+async fn a_day_to_come_cannot_be_completed() {
+    let (world, mara) = pro().await;
+    let workout = mara.plan("Run", world.now() + SignedDuration::from_hours(30)).await;
+    let path = format!("/api/workouts/{workout}");
+    let refused = mara.client.patch(&path, json!({"status": "completed"}), 409).await;
+    assert_eq!(refused["type"], "/problems/workout-lies-ahead");
+    assert!(world.donations().await.is_empty());
+    let today = world.now() + SignedDuration::from_hours(1);
+    mara.client.patch(&path, json!({"planned_time": today}), 200).await;
+    mara.log(&workout, "completed").await;
+    assert_eq!(world.donations().await, [100]);
+    check_the_money(&world, &mara).await;
+}

@@ -303,6 +303,25 @@ async fn stop_ends_messages_at_once_and_start_brings_them_back() {
 }
 
 #[tokio::test]
+async fn what_was_written_last_counts_and_not_what_arrived_last() {
+    let (world, mara) = noon().await;
+    let says = |words: &str, at: Timestamp| {
+        let message = json!({"from": "447700900150", "id": format!("wamid.{words}"), "type": "text",
+            "timestamp": at.as_second().to_string(), "text": {"body": words}});
+        let body = json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [
+            {"field": "messages", "value": {"messaging_product": "whatsapp", "messages": [message]}}]}]});
+        world.simulators.sign(Provider::WhatsApp, "/webhooks/whatsapp", body.to_string().into_bytes())
+    };
+    let (first, last) = (world.now(), world.now() + SignedDuration::from_secs(60));
+    world.advance(SignedDuration::from_mins(5)).await;
+    for (words, at) in [("STOP", last), ("START", first)] {
+        assert_eq!(world.deliver(&says(words, at)).await.as_u16(), 204);
+    }
+    let user = mara.get("/api/users/me").await;
+    assert_eq!(user["consents"]["messages"]["granted"], false);
+}
+
+#[tokio::test]
 async fn stop_also_holds_what_was_queued_before_it() {
     let (world, mara) = elite_at("2026-11-23T22:00:00Z").await;
     completes(&world, &mara).await;
