@@ -222,7 +222,8 @@ fn status_text(me: &Me, now: Timestamp) -> String {
     let week = me.counters.workouts_in_week_of(today);
     let goal = me.user().weekly_goal.get();
     let donated = me.wallet(now).lifetime_donated;
-    format!("Streak: {} days. This week: {week} of {goal}. Donated so far: {donated}.", standing.current)
+    let days = if standing.current == 1 { "day" } else { "days" };
+    format!("Streak: {} {days}. This week: {week} of {goal}. Donated so far: {donated}.", standing.current)
 }
 
 /// Logs what the user reports; the confirmation is the answer.
