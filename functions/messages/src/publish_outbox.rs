@@ -12,7 +12,7 @@ use serde_json::Value;
 /// One record of the stream: an inserted outbox item. Anything else is passed over.
 ///
 /// # Errors
-/// When a queue or the scheduler does not take it.
+/// When the effect cannot be read, or a queue or the scheduler does not take it.
 pub async fn publish_outbox(
     clock: Arc<dyn Clock>,
     queues: Arc<dyn Queues>,

@@ -75,8 +75,10 @@ pub async fn place_call(ivy: &Ivy, retell: &Retell, queues: &dyn Queues, due: &D
         Claim::Claimed(claimed) => *claimed,
         Claim::Not(placed) => return Ok(placed),
     };
-    let answer = dial(ivy, retell, &me, &stored).await;
-    settle(ivy, &me, &stored, answer).await
+    let charity = ivy.charity_of(me.user()).await.map(|charity| charity.name).unwrap_or_default();
+    let request = request(ivy, &me, &stored, &charity);
+    let answer = dial(retell, &request).await;
+    settle(ivy, &me, &stored, &request, answer).await
 }
 
 enum Claim {
@@ -197,8 +199,8 @@ async fn free_slot(ivy: &Ivy, call_type: CallType, attempt_id: &str, now: Timest
 }
 
 /// Asks the provider to ring. When the answer is lost, settles what became of it before anything else may dial.
-async fn dial(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) -> Result<CreatedCall, ProviderError> {
-    let answer = Box::pin(dial_once(ivy, retell, me, stored)).await;
+async fn dial(retell: &Retell, request: &CreatePhoneCall) -> Result<CreatedCall, ProviderError> {
+    let answer = Box::pin(dial_once(retell, request)).await;
     if let Err(error) = &answer
         && !matches!(error, ProviderError::Rejected { .. })
     {
@@ -207,17 +209,15 @@ async fn dial(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) -> Resul
     answer
 }
 
-async fn dial_once(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) -> Result<CreatedCall, ProviderError> {
-    let charity = ivy.charity_of(me.user()).await.map(|charity| charity.name).unwrap_or_default();
-    let request = request(ivy, me, stored, &charity);
-    match retell.create_phone_call(&request).await {
+async fn dial_once(retell: &Retell, request: &CreatePhoneCall) -> Result<CreatedCall, ProviderError> {
+    match retell.create_phone_call(request).await {
         Err(ProviderError::Unknown) => {
-            tracing::warn!(event = "call_answer_lost", call_id = %stored.call.id);
+            tracing::warn!(event = "call_answer_lost", call_id = request.metadata.call_id);
             match retell.find_by_attempt(&request.idempotency_key).await {
                 Ok(Some(found)) => Ok(CreatedCall { call_id: found.call_id }),
                 // The provider may not list it yet: the same key rings at most once within the hour. Whatever it answers but
                 // yes leaves open what became of the first request, so nothing else may dial before the sweep settles it.
-                Ok(None) => retell.create_phone_call(&request).await.map_err(|_| ProviderError::Unknown),
+                Ok(None) => retell.create_phone_call(request).await.map_err(|_| ProviderError::Unknown),
                 Err(_) => Err(ProviderError::Unknown),
             }
         }
@@ -279,6 +279,7 @@ async fn settle(
     ivy: &Ivy,
     me: &Me,
     claimed: &StoredCall,
+    request: &CreatePhoneCall,
     answer: Result<CreatedCall, ProviderError>,
 ) -> Result<Placed, Error> {
     let later = |seconds: i64| {
@@ -311,8 +312,7 @@ async fn settle(
             return Ok(Placed::Unknown);
         }
     };
-    let charity = ivy.charity_of(me.user()).await.map(|charity| charity.name).unwrap_or_default();
-    let snapshot = json(&context(me, claimed, &charity, ivy.now()))?;
+    let snapshot = json(&request.retell_llm_dynamic_variables)?;
     let (event, snapshot) = (&event, &snapshot);
     let settled = until_settled(|| async move {
         let now = ivy.now();

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use ivy_domain::{
-    CallId, CharityId, MessageId, SessionId, UserId, WorkoutId, call::CallState, charity::Charity, message::Message,
-    wallet::Donation, workout::Workout,
+    CallId, CharityId, MessageId, SessionId, UserId, WorkoutId, charity::Charity, message::Message, wallet::Donation,
+    workout::Workout,
 };
 use jiff::{Timestamp, civil::Date};
 use serde::de::DeserializeOwned;
@@ -453,11 +453,6 @@ impl Store {
             Err(StoreError::ConditionFailed(_)) => Ok(None),
             Err(error) => Err(error),
         }
-    }
-
-    /// Whether a call is over; for tools and tests.
-    pub async fn call_state(&self, user: UserId, id: CallId) -> Result<Option<CallState>, StoreError> {
-        Ok(self.call(user, id).await?.map(|stored| stored.call.state))
     }
 }
 
