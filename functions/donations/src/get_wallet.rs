@@ -1,7 +1,6 @@
 //! `GET /api/users/{id}/wallet`: what may still be donated for a user in this period, and what has been.
 
 use axum::{Json, extract::State};
-use ivy_domain::wallet::Caps;
 use ivy_flows::Ivy;
 use ivy_runtime::{AppState, Own, Problem, ReadProblems};
 use serde::Serialize;
@@ -59,7 +58,7 @@ async fn get_wallet(State(ivy): State<Ivy>, own: Own) -> Result<Json<WalletView>
     let now = ivy.now();
     let charity = ivy.charity_of(me.user()).await?;
     let wallet = me.wallet(now);
-    let caps = Caps::of(me.user().subscription_type, None);
+    let caps = ivy.caps_of(me.user()).await?;
     let remaining = wallet.remaining(me.date_at(now), caps);
     Ok(Json(WalletView {
         user_id: me.id(),

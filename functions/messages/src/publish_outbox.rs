@@ -12,7 +12,8 @@ use serde_json::Value;
 /// One record of the stream: an inserted outbox item. Anything else is passed over.
 ///
 /// # Errors
-/// When the effect cannot be read, or a queue or the scheduler does not take it.
+/// When a queue or the scheduler does not take it. An effect that cannot be read is none: it never will be, and those behind
+/// it must not wait for it.
 pub async fn publish_outbox(
     clock: Arc<dyn Clock>,
     queues: Arc<dyn Queues>,
@@ -23,9 +24,10 @@ pub async fn publish_outbox(
     if record["eventName"] != "INSERT" || image["entity"]["S"] != "outbox" {
         return Ok(());
     }
-    let effect = image["effect"]["S"].as_str().and_then(|json| serde_json::from_str(json).ok());
-    let effect =
-        effect.ok_or_else(|| Disposition::Poison("the outbox item holds no effect that we know".to_owned()))?;
-    outbox::publish(&effect, clock.now(), queues.as_ref(), timers.as_ref()).await?;
+    let known = image["effect"]["S"].as_str().and_then(|json| serde_json::from_str(json).ok());
+    match known {
+        Some(effect) => outbox::publish(&effect, clock.now(), queues.as_ref(), timers.as_ref()).await?,
+        None => outbox::put_aside(image, queues.as_ref()).await?,
+    }
     Ok(())
 }

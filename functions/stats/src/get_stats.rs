@@ -1,7 +1,7 @@
 //! `GET /api/users/{id}/stats`: progress on one page, from one query.
 
 use axum::{Json, extract::State};
-use ivy_domain::{days, impact, scores::ScoreTrack};
+use ivy_domain::{impact, scores::ScoreTrack};
 use ivy_flows::Ivy;
 use ivy_runtime::{AppState, Own, Problem, ReadProblems};
 use serde::Serialize;
@@ -93,7 +93,7 @@ async fn get_stats(State(ivy): State<Ivy>, own: Own) -> Result<Json<StatsView>, 
     let today = me.date_at(now);
     let standing = me.progress().streak.standing(today);
     let (counters, user) = (&me.counters, me.user());
-    let onboarded_on = user.onboarded_at.map(|at| days::local_date(at, &user.timezone));
+    let onboarded_on = user.onboarded_at.map(|at| user.days().date_of(at));
     let donated = me.wallet(now).lifetime_donated;
     let scores = &counters.scores;
     Ok(Json(StatsView {

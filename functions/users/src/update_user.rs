@@ -1,8 +1,10 @@
-//! `PATCH /api/users/{id}`: a merge patch. A new zone, window, day or preference plans what remains of today again.
+//! `PATCH /api/users/{id}`: a merge patch. A new zone, window, day or preference plans what remains of today again; a new zone
+//! or day start never ends a day early.
 
 use axum::{Json, extract::State};
 use ivy_domain::{
     CharityId, Email, Phone, Text, Zone,
+    local_days::DayStart,
     user::{CommunicationPreference, Track, WeekdaySet, WeeklyGoal, Window},
     values::Locale,
 };
@@ -31,6 +33,9 @@ input! {
         pub name_pronunciation: Patch<Text<80>>,
         #[schema(required = false, value_type = String)]
         pub timezone: Change<Zone>,
+        /// When the own days begin: a local time from 00:00 to 06:00.
+        #[schema(required = false, value_type = String, pattern = "^0([0-5]:[0-5][0-9]|6:00)$")]
+        pub day_start: Change<DayStart>,
         #[schema(required = false, value_type = String)]
         pub locale: Change<Locale>,
         #[schema(required = false, value_type = String)]
@@ -67,6 +72,7 @@ impl From<UserPatchInput> for UserChanges {
             last_name: input.last_name.change(),
             name_pronunciation: input.name_pronunciation.change(),
             timezone: input.timezone.0,
+            day_start: input.day_start.0,
             locale: input.locale.0,
             track: input.track.0,
             weekly_goal: input.weekly_goal.0,

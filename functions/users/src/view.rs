@@ -63,6 +63,9 @@ pub struct UserView {
     pub name_pronunciation: Option<String>,
     #[schema(example = "Europe/London")]
     pub timezone: String,
+    /// The local time at which the own days begin.
+    #[schema(value_type = String, example = "03:00")]
+    pub day_start: ivy_domain::local_days::DayStart,
     #[schema(example = "en-GB")]
     pub locale: String,
     #[schema(example = "b2c_pro")]
@@ -116,6 +119,7 @@ impl From<&User> for UserView {
             last_name: text(user.last_name.as_ref().map(ivy_domain::Text::as_str)),
             name_pronunciation: text(user.name_pronunciation.as_ref().map(ivy_domain::Text::as_str)),
             timezone: user.timezone.as_str().to_owned(),
+            day_start: user.day_start,
             locale: user.locale.as_str().to_owned(),
             subscription_type: user.subscription_type.name(),
             subscription_status: user.subscription_status,

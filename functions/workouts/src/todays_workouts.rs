@@ -1,7 +1,6 @@
 //! `GET /api/users/{id}/workouts/today`: the workouts of the user's present local day.
 
 use axum::{Json, extract::State};
-use ivy_domain::days;
 use ivy_flows::Ivy;
 use ivy_runtime::{AppState, Own, Problem, ReadProblems};
 use serde::Serialize;
@@ -31,7 +30,7 @@ pub fn router() -> OpenApiRouter<AppState> {
 async fn todays_workouts(State(ivy): State<Ivy>, own: Own) -> Result<Json<TodaysWorkouts>, Problem> {
     let profile = ivy.store.profile(own.user_id).await.map_err(ivy_flows::Error::from)?;
     let profile = profile.ok_or(ivy_flows::Error::NotFound("user"))?;
-    let date = days::local_date(ivy.now(), &profile.user.timezone);
+    let date = profile.user.days().date_of(ivy.now());
     let workouts = ivy.store.workouts_on(own.user_id, date).await.map_err(ivy_flows::Error::from)?;
     Ok(Json(TodaysWorkouts { date, items: workouts.iter().map(WorkoutView::from).collect() }))
 }

@@ -1,6 +1,8 @@
 //! Local days, and the hours of them in which nobody is disturbed.
 //!
-//! A local day begins at 03:00, so that what is done at 01:00 still counts for the evening before. Clocks
+//! A local day begins at 03:00 unless its user chose otherwise ([`crate::local_days`]), so that what is done
+//! at 01:00 still counts for the evening before. Here is the calendar of a zone; the days by which calls are
+//! planned are its days, the same for everyone who lives there. Clocks
 //! that jump make three promises worth stating. A local time that a jump removes means the first instant
 //! after the jump; a local time that occurs twice means the first of the two. Days are cut by their
 //! beginnings: an instant belongs to the last day that has begun, so it belongs to exactly one day whatever
@@ -15,7 +17,7 @@ use jiff::{
 
 use crate::values::Zone;
 
-/// The local time at which a day begins.
+/// The local time at which a day begins, where nobody chose another.
 pub const DAY_START: Time = Time::constant(3, 0, 0, 0);
 /// The local time from which nobody is disturbed.
 pub const QUIET_FROM: Time = Time::constant(21, 30, 0, 0);
@@ -46,41 +48,46 @@ pub(crate) fn resolve(local: DateTime, zone: &TimeZone) -> Timestamp {
     }
 }
 
-fn has_day_in(date: Date, zone: &TimeZone) -> bool {
-    zone.to_datetime(resolve(date.to_datetime(DAY_START), zone)).date() <= date
+fn has_day_in(date: Date, zone: &TimeZone, start: Time) -> bool {
+    zone.to_datetime(resolve(date.to_datetime(start), zone)).date() <= date
 }
 
 /// Whether the zone has this date at all: a jump over the date line can leave one out.
 #[must_use]
 pub fn has_day(date: Date, zone: &Zone) -> bool {
-    has_day_in(date, &zone.time_zone())
+    has_day_in(date, &zone.time_zone(), DAY_START)
 }
 
-fn day_start_in(date: Date, zone: &TimeZone) -> Timestamp {
+/// [`day_start`] for days that begin at `start`.
+pub(crate) fn begins_at(date: Date, zone: &TimeZone, start: Time) -> Timestamp {
     let mut date = date;
     for _ in 0..3 {
-        if has_day_in(date, zone) {
+        if has_day_in(date, zone, start) {
             break;
         }
         date = plus_days(date, 1);
     }
-    resolve(date.to_datetime(DAY_START), zone)
+    resolve(date.to_datetime(start), zone)
 }
 
 /// The instant at which a local day begins; for a date that the zone left out, the next day's beginning.
 #[must_use]
 pub fn day_start(date: Date, zone: &Zone) -> Timestamp {
-    day_start_in(date, &zone.time_zone())
+    begins_at(date, &zone.time_zone(), DAY_START)
 }
 
 /// The local day that an instant belongs to: before 03:00 it is still the day before.
 #[must_use]
 pub fn local_date(at: Timestamp, zone: &Zone) -> Date {
-    let zone = zone.time_zone();
+    date_of(at, &zone.time_zone(), DAY_START)
+}
+
+/// [`local_date`] for days that begin at `start`.
+pub(crate) fn date_of(at: Timestamp, zone: &TimeZone, start: Time) -> Date {
     let shown = zone.to_datetime(at).date();
     (-1..=3)
         .map(|back| plus_days(shown, -back))
-        .find(|date| has_day_in(*date, &zone) && day_start_in(*date, &zone) <= at)
+        .find(|date| has_day_in(*date, zone, start) && begins_at(*date, zone, start) <= at)
         .unwrap_or(shown)
 }
 
@@ -108,7 +115,7 @@ pub fn zones_whose_day_begins(from: Timestamp, until: Timestamp) -> Vec<(Zone, D
         let mut date = plus_days(time_zone.to_datetime(from).date(), -1);
         while date <= last {
             let begins_at = resolve(date.to_datetime(DAY_START), &time_zone);
-            if (from..until).contains(&begins_at) && has_day_in(date, &time_zone) {
+            if (from..until).contains(&begins_at) && has_day_in(date, &time_zone, DAY_START) {
                 found.push((zone.clone(), date));
             }
             if date == Date::MAX {

@@ -6,9 +6,11 @@
 
 pub mod call;
 pub mod charity;
+pub mod company;
 pub mod days;
 pub mod ids;
 pub mod impact;
+pub mod local_days;
 pub mod message;
 pub mod money;
 pub mod planning;

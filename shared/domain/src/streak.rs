@@ -237,6 +237,14 @@ impl Streak {
         }
     }
 
+    /// Freezes the days from one until another, beside whatever else freezes them: days that a move left too short.
+    pub fn excuse(&mut self, from: Date, until: Date) {
+        let days = Freeze { from, until: Some(until) };
+        if from < until && !self.frozen.contains(&days) {
+            self.frozen.push(days);
+        }
+    }
+
     /// Ends the freeze: `on` is the first day that counts again.
     pub fn unfreeze(&mut self, on: Date) {
         for freeze in self.frozen.iter_mut().filter(|freeze| freeze.until.is_none()) {

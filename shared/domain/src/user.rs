@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{CharityId, CompanyId, UserId},
+    local_days::{DayStart, HeldDay, LocalDays},
     tier::{SubscriptionStatus, Tier},
     values::{Email, Invalid, Locale, Phone, Text, Zone},
 };
@@ -129,7 +130,7 @@ fn minutes(time: Time) -> i32 {
     i32::from(time.hour()) * 60 + i32::from(time.minute())
 }
 
-fn hours_and_minutes(text: &str) -> Result<Time, Invalid> {
+pub(crate) fn hours_and_minutes(text: &str) -> Result<Time, Invalid> {
     // Digits are asked for, since a number's parser would take a sign too.
     let digits = text.bytes().enumerate().all(|(index, byte)| index == 2 || byte.is_ascii_digit());
     let valid = text.len() == 5 && text.as_bytes()[2] == b':' && digits;
@@ -272,6 +273,12 @@ pub struct User {
     /// How Ivy should say the name.
     pub name_pronunciation: Option<Text<80>>,
     pub timezone: Zone,
+    /// When the user's days begin.
+    #[serde(default)]
+    pub day_start: DayStart,
+    /// The day that the last move fell into.
+    #[serde(default)]
+    pub held_day: Option<HeldDay>,
     pub locale: Locale,
     pub subscription_type: Tier,
     pub subscription_status: SubscriptionStatus,
@@ -302,6 +309,12 @@ pub struct User {
 impl User {
     /// The most obstacles a user may name.
     pub const MOST_OBSTACLES: usize = 10;
+
+    /// The user's own days, by which workouts, streak and daily cap go.
+    #[must_use]
+    pub fn days(&self) -> LocalDays {
+        LocalDays::of(self)
+    }
 
     /// Whether Ivy may call this user at all: onboarded, active, paid for, and with consent.
     #[must_use]

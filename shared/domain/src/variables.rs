@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::{
     call::CallType,
-    days::{days_between, local_date, spoken_time},
+    days::{days_between, spoken_time},
     planning::calls_per_week,
     scores::ScoreTrack,
     stats::Counters,
@@ -94,8 +94,9 @@ pub fn variables(context: &CallContext<'_>) -> BTreeMap<String, String> {
 
 fn variable(name: &str, context: &CallContext<'_>) -> String {
     let CallContext { user, standing, counters, .. } = context;
-    let today = local_date(context.now, &user.timezone);
-    let date_of = |at: Timestamp| local_date(at, &user.timezone);
+    let days = user.days();
+    let today = days.date_of(context.now);
+    let date_of = |at: Timestamp| days.date_of(at);
     match name {
         "user_name" => user.name_pronunciation.as_ref().unwrap_or(&user.first_name).as_str().to_owned(),
         "company_name" => context.company_name.unwrap_or_default().to_owned(),

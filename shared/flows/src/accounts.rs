@@ -2,13 +2,14 @@
 
 use ivy_domain::{
     CharityId, Email, Phone, SubscriptionStatus, Text, Tier, User, UserId, Zone, days,
+    local_days::DayStart,
     user::{
         CommunicationPreference, Consent, ConsentSource, Consents, Track, UserStatus, WeekdaySet, WeeklyGoal, Window,
     },
     values::{Contact, Locale},
 };
 use ivy_store::{Me, Profile, Transaction};
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 
 use crate::{
     Error, FieldError, Ivy,
@@ -41,6 +42,8 @@ impl NewUser {
             last_name: self.last_name,
             name_pronunciation: self.name_pronunciation,
             timezone: self.timezone,
+            day_start: DayStart::default(),
+            held_day: None,
             locale: self.locale,
             subscription_type: self.subscription_type,
             subscription_status: SubscriptionStatus::Trialing,
@@ -164,7 +167,7 @@ pub async fn onboard_user(
         return Err(Error::Invalid(wrong));
     }
     let answers = &answers;
-    until_settled(|| async move {
+    until_settled(ivy, || async move {
         let now = ivy.now();
         let me = ivy.me(user).await?;
         if me.user().onboarded_at.is_some() {
@@ -211,6 +214,7 @@ pub struct UserChanges {
     pub last_name: Option<Option<Text<80>>>,
     pub name_pronunciation: Option<Option<Text<80>>>,
     pub timezone: Option<Zone>,
+    pub day_start: Option<DayStart>,
     pub locale: Option<Locale>,
     pub track: Option<Track>,
     pub weekly_goal: Option<WeeklyGoal>,
@@ -239,6 +243,7 @@ impl UserChanges {
         put(&mut user.last_name, self.last_name);
         put(&mut user.name_pronunciation, self.name_pronunciation);
         put(&mut user.timezone, self.timezone);
+        put(&mut user.day_start, self.day_start);
         put(&mut user.locale, self.locale);
         put(&mut user.track, self.track);
         put(&mut user.weekly_goal, self.weekly_goal);
@@ -270,7 +275,7 @@ pub async fn update_user(ivy: &Ivy, user: UserId, changes: UserChanges) -> Resul
         return Err(Error::Invalid(wrong));
     }
     let changes = &changes;
-    until_settled(|| async move {
+    until_settled(ivy, || async move {
         let me = ivy.me(user).await?;
         let mut changed = me.user().clone();
         changes.clone().apply(&mut changed);
@@ -280,6 +285,16 @@ pub async fn update_user(ivy: &Ivy, user: UserId, changes: UserChanges) -> Resul
         save(ivy, &me, changed, None, ivy.now()).await
     })
     .await
+}
+
+/// Moves a user's days to the zone and day start they have now; answers the days that the move makes too short to be missed.
+fn move_days(before: &User, after: &mut User, now: Timestamp) -> Option<(Date, Date)> {
+    if (&before.timezone, before.day_start) == (&after.timezone, after.day_start) {
+        return None;
+    }
+    let moved = before.days().moved(&after.timezone, after.day_start, now);
+    after.held_day = moved.held;
+    moved.excused
 }
 
 /// What a day's plan follows from.
@@ -302,9 +317,8 @@ pub(crate) async fn save(
     now: Timestamp,
 ) -> Result<User, Error> {
     let before = me.user();
-    let profile = Profile { user: User { updated_at: now, ..changed }, cipher: me.profile.cipher.clone() };
     let mut transaction = ivy.store.transaction();
-    add_changed_user(ivy, &mut transaction, me, &profile, now)?;
+    let profile = add_changed_user(ivy, &mut transaction, me, changed, now)?;
     if let Some(once) = once {
         once.keep(&mut transaction, &ivy.store, &profile.user, now);
     }
@@ -318,36 +332,44 @@ pub(crate) async fn save(
 }
 
 /// Adds a changed profile to a transaction: the profile itself, the ownership of phone and e-mail, the preferred days of the
-/// streak, and the new plan of the day.
+/// streak, the day that a move falls into, and the new plan of the day. Answers the profile as it is written.
 pub(crate) fn add_changed_user(
     ivy: &Ivy,
     transaction: &mut Transaction<'_>,
     me: &Me,
-    profile: &Profile,
+    changed: User,
     now: Timestamp,
-) -> Result<(), Error> {
-    let (before, after) = (me.user(), &profile.user);
-    transaction.user(profile);
+) -> Result<Profile, Error> {
+    let mut profile = Profile { user: User { updated_at: now, ..changed }, cipher: me.profile.cipher.clone() };
+    let before = me.user();
+    let excused = move_days(before, &mut profile.user, now);
+    let after = &profile.user;
+    transaction.user(&profile);
     if after.phone != before.phone {
-        transaction.own_phone(profile).release_phone(&ivy.store.keyring().phone_hash(&before.phone));
+        transaction.own_phone(&profile).release_phone(&ivy.store.keyring().phone_hash(&before.phone));
     }
     if after.email != before.email {
-        transaction.own_email(profile);
+        transaction.own_email(&profile);
         if let Some(email) = &before.email {
             transaction.release_email(&ivy.store.keyring().email_hash(email));
         }
     }
     let onboarding = before.onboarded_at.is_none() && after.onboarded_at.is_some();
-    let today = days::local_date(now, &after.timezone);
-    if after.preferred_days != before.preferred_days || onboarding {
+    let other_days = after.preferred_days != before.preferred_days || onboarding;
+    if other_days || excused.is_some() {
         let mut progress = me.progress();
-        progress.streak.set_preferred_days(after.preferred_days, today);
+        if other_days {
+            progress.streak.set_preferred_days(after.preferred_days, after.days().date_of(now));
+        }
+        if let Some((from, until)) = excused {
+            progress.streak.excuse(from, until);
+        }
         transaction.progress(after.id, &progress);
     }
     if onboarding || plans_differently(before, after) {
-        let mut dates = vec![today, days::local_date(now, &before.timezone)];
+        let mut dates = vec![days::local_date(now, &after.timezone), days::local_date(now, &before.timezone)];
         dates.dedup();
         outbox::add(transaction, &Effect::PlanUser { user_id: after.id, dates, from: now }, now)?;
     }
-    Ok(())
+    Ok(profile)
 }

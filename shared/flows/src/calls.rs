@@ -43,7 +43,7 @@ pub struct NewCall {
 /// onboarded, or paused.
 pub async fn schedule_call(ivy: &Ivy, user: UserId, new: NewCall, once: Option<&Once<Call>>) -> Result<Call, Error> {
     let new = &new;
-    until_settled(|| async move {
+    until_settled(ivy, || async move {
         let now = ivy.now();
         let me = ivy.me(user).await?;
         if !me.user().may_be_called() {
@@ -108,7 +108,7 @@ fn usual_window_end(me: &Me, time: Timestamp) -> Timestamp {
 /// # Errors
 /// Not found; a conflict `call-not-cancellable` that names the state it is in.
 pub async fn cancel_call(ivy: &Ivy, user: UserId, id: CallId) -> Result<Call, Error> {
-    until_settled(|| async move {
+    until_settled(ivy, || async move {
         let now = ivy.now();
         let (me, stored, _) = ivy.store.me_and_call(user, id, None).await?;
         let me = me.ok_or(Error::NotFound("user"))?;

@@ -7,7 +7,6 @@
 use ivy_domain::{
     DonationId, Pence, Text, WorkoutId,
     charity::Charity,
-    days,
     message::{Notice, Via},
     scores::{Score, ScoreKind},
     stats::Counters,
@@ -70,15 +69,14 @@ impl<'a> Ledger<'a> {
     /// Opens the ledger on a user's present state.
     ///
     /// # Errors
-    /// When the user's charity cannot be read.
+    /// When the user's charity or company cannot be read.
     pub async fn open(ivy: &Ivy, me: &'a Me, now: Timestamp) -> Result<Self, Error> {
         let charity = ivy.charity_of(me.user()).await?;
         Ok(Self {
             charity,
             now,
             today: me.date_at(now),
-            // A company's own monthly cap comes with companies; until then sponsored users have the tier's.
-            caps: Caps::of(me.user().subscription_type, None),
+            caps: ivy.caps_of(me.user()).await?,
             progress: me.progress(),
             wallet: me.wallet(now),
             counters: me.counters.clone(),
@@ -155,7 +153,7 @@ impl<'a> Ledger<'a> {
     /// the day is kept already and nothing is open, for then it is the same report once more.
     #[must_use]
     pub fn subject(&self, report: &Report, activity: Option<Text<200>>) -> Option<Workout> {
-        let date = days::local_date(report.at, &self.me.user().timezone);
+        let date = self.me.date_at(report.at);
         if let Some(plan) = self.progress.agenda.open_on(date) {
             return Some(plan.clone());
         }

@@ -70,13 +70,12 @@ pub enum Placed {
 /// # Errors
 /// When the table or a queue fails; the job is delivered again.
 pub async fn place_call(ivy: &Ivy, retell: &Retell, queues: &dyn Queues, due: &DueCall) -> Result<Placed, Error> {
-    let claimed = until_settled(|| claim(ivy, queues, due)).await?;
+    let claimed = until_settled(ivy, || claim(ivy, queues, due)).await?;
     let (me, stored) = match claimed {
         Claim::Claimed(claimed) => *claimed,
         Claim::Not(placed) => return Ok(placed),
     };
-    let charity = ivy.charity_of(me.user()).await.map(|charity| charity.name).unwrap_or_default();
-    let request = request(ivy, &me, &stored, &charity);
+    let request = request(ivy, &me, &stored, &told(ivy, &me).await);
     let answer = dial(retell, &request).await;
     settle(ivy, &me, &stored, &request, answer).await
 }
@@ -108,6 +107,10 @@ async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, E
             return Ok(Claim::Not(Placed::Waits));
         }
         Start::WindowClosed => return end(ivy, &me, &stored, &CallEvent::WindowClosed, now).await,
+    }
+    if nothing_left_to_ask(&me, &stored) {
+        let event = CallEvent::Cancelled { by: "logged_meanwhile".to_owned() };
+        return end(ivy, &me, &stored, &event, now).await;
     }
     if !me.user().may_be_called() {
         let event = CallEvent::Cancelled { by: "not_callable".to_owned() };
@@ -144,6 +147,14 @@ async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, E
     let mut claimed = claimed;
     claimed.call.version += 1;
     Ok(Claim::Claimed(Box::new((me, claimed))))
+}
+
+/// Whether a retry has lost its point: who logged after the evening's missed call is not rung up to be asked how it went.
+fn nothing_left_to_ask(me: &Me, stored: &StoredCall) -> bool {
+    let StoredCall { call, .. } = stored;
+    call.state == CallState::Retry
+        && call.call_type == CallType::EveningReview
+        && call.attempt.as_ref().is_some_and(|attempt| me.counters.last_logged_at > Some(attempt.claimed_at))
 }
 
 /// Puts a call off for some seconds. Its due time moves, so every older wake-up of it is out of date and they do not multiply.
@@ -225,8 +236,23 @@ async fn dial_once(retell: &Retell, request: &CreatePhoneCall) -> Result<Created
     }
 }
 
+/// What the agent is told about others than the user. A call is not put off for want of a name.
+struct Told {
+    charity: String,
+    company: Option<String>,
+}
+
+async fn told(ivy: &Ivy, me: &Me) -> Told {
+    let charity = ivy.charity_of(me.user()).await.map(|charity| charity.name);
+    let company = ivy.company_of(me.user()).await.map(|company| company.map(|company| company.name));
+    if let Some(error) = charity.as_ref().err().or(company.as_ref().err()) {
+        tracing::warn!(event = "call_context_incomplete", user_id = %me.id(), error = error.name());
+    }
+    Told { charity: charity.unwrap_or_default(), company: company.unwrap_or_default() }
+}
+
 /// What the agent is told, and which of our numbers calls.
-fn request(ivy: &Ivy, me: &Me, stored: &StoredCall, charity: &str) -> CreatePhoneCall {
+fn request(ivy: &Ivy, me: &Me, stored: &StoredCall, told: &Told) -> CreatePhoneCall {
     let user = me.user();
     let settings = &ivy.settings;
     let phone = user.phone.as_str();
@@ -243,12 +269,12 @@ fn request(ivy: &Ivy, me: &Me, stored: &StoredCall, charity: &str) -> CreatePhon
             call_type: stored.call.call_type.name().to_owned(),
             attempt_id: attempt_id.clone(),
         },
-        retell_llm_dynamic_variables: context(me, stored, charity, ivy.now()),
+        retell_llm_dynamic_variables: context(me, stored, told, ivy.now()),
         idempotency_key: attempt_id,
     }
 }
 
-fn context(me: &Me, stored: &StoredCall, charity: &str, now: Timestamp) -> std::collections::BTreeMap<String, String> {
+fn context(me: &Me, stored: &StoredCall, told: &Told, now: Timestamp) -> std::collections::BTreeMap<String, String> {
     let progress = me.progress();
     let today = me.date_at(now);
     let plans: Vec<PlannedToday> = progress
@@ -260,8 +286,8 @@ fn context(me: &Me, stored: &StoredCall, charity: &str, now: Timestamp) -> std::
         .collect();
     variables(&CallContext {
         user: me.user(),
-        company_name: None,
-        charity_name: charity,
+        company_name: told.company.as_deref(),
+        charity_name: &told.charity,
         standing: progress.streak.standing(today),
         counters: &me.counters,
         wallet: &me.wallet(now),
@@ -314,7 +340,7 @@ async fn settle(
     };
     let snapshot = json(&request.retell_llm_dynamic_variables)?;
     let (event, snapshot) = (&event, &snapshot);
-    let settled = until_settled(|| async move {
+    let settled = until_settled(ivy, || async move {
         let now = ivy.now();
         let Some(stored) = ivy.store.call(claimed.call.user_id, claimed.call.id).await? else { return Ok(None) };
         let attempt = claimed.call.attempt.as_ref().map(|attempt| attempt.id.as_str());
@@ -455,19 +481,22 @@ async fn settle_lease(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) 
     };
     let Some(found) = found else { return expire(ivy, me, stored).await };
     match found.call_status.as_deref() {
-        // Still ringing or talking: a phone call that takes longer than any may is given up, else the next sweep asks again.
-        Some("registered" | "ongoing") => {
-            if given_up {
-                return expire(ivy, me, stored).await;
-            }
-            accept_found(ivy, me, stored, &found).await
-        }
+        // Still ringing or talking: a phone call that takes longer than any may is given up, else a later sweep asks again.
+        Some("registered" | "ongoing") if given_up => expire(ivy, me, stored).await,
+        Some("registered") => accept_found(ivy, me, stored, &found).await,
+        // A talk whose beginning was never told is a talk all the same: nothing may ring beside it.
+        Some("ongoing") => told_by_list(ivy, "call_started", found).await,
         _ => {
             accept_found(ivy, me, stored, &found).await?;
             let event = if found.call_analysis.is_some() { "call_analyzed" } else { "call_ended" };
-            voice_events::call_event(ivy, &RetellEvent { event: event.to_owned(), call: found }).await.map(|_| ())
+            told_by_list(ivy, event, found).await
         }
     }
+}
+
+/// What the provider's list says of a call, taken as the webhook that did not come.
+async fn told_by_list(ivy: &Ivy, event: &str, call: RetellCall) -> Result<(), Error> {
+    voice_events::call_event(ivy, &RetellEvent { event: event.to_owned(), call }).await.map(|_| ())
 }
 
 async fn accept_found(ivy: &Ivy, me: &Me, stored: &StoredCall, found: &RetellCall) -> Result<(), Error> {

@@ -12,7 +12,7 @@ use ivy_domain::{
     values::Contact as Address,
     workout::{ReportedBy, WorkoutStatus},
 };
-use ivy_store::{Contact, Me, Profile, Transaction};
+use ivy_store::{Contact, Me, Transaction};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -120,7 +120,7 @@ pub async fn inbound_message(ivy: &Ivy, inbound: &Inbound) -> Result<Taken, Erro
         tracing::info!(event = "message_from_stranger", via = ?inbound.via);
         return Ok(Taken::Ignored);
     };
-    until_settled(|| async move {
+    until_settled(ivy, || async move {
         let now = ivy.now();
         let (me, seen) = ivy.store.me_and_event(user, inbound.provider(), &inbound.id).await?;
         let Some(me) = me.filter(|_| !seen) else { return Ok(if seen { Taken::Duplicate } else { Taken::Ignored }) };
@@ -294,9 +294,7 @@ fn consent(
     let mut user: User = me.user().clone();
     let wording_version = ivy.settings.consent_wording_version.clone();
     user.consents.messages = Some(Consent { granted, at: inbound.at, source, wording_version });
-    user.updated_at = now;
-    let profile = Profile { user, cipher: me.profile.cipher.clone() };
-    accounts::add_changed_user(ivy, transaction, me, &profile, now)?;
+    let profile = accounts::add_changed_user(ivy, transaction, me, user, now)?;
     let text =
         if granted { "You will hear from me here again." } else { "You will get no more messages from me here." };
     let Some(text) = Text::truncated(text) else { return Ok(()) };

@@ -9,10 +9,10 @@
 
 pub mod accounts;
 pub mod calls;
-pub mod charities;
 pub mod clock;
 pub mod completions;
 pub mod dialling;
+mod directory;
 pub mod error;
 pub mod idempotency;
 pub mod inbound;
@@ -32,7 +32,8 @@ use std::sync::Arc;
 use ivy_domain::UserId;
 use ivy_store::{Me, Store};
 
-pub use charities::Charities;
+use directory::Directory;
+
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, FieldError};
 pub use settings::Settings;
@@ -43,13 +44,13 @@ pub struct Ivy {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub settings: Arc<Settings>,
-    charities: Charities,
+    directory: Directory,
 }
 
 impl Ivy {
     #[must_use]
     pub fn new(store: Store, clock: Arc<dyn Clock>, settings: Arc<Settings>) -> Self {
-        Self { store, clock, settings, charities: Charities::default() }
+        Self { store, clock, settings, directory: Directory::default() }
     }
 
     #[must_use]

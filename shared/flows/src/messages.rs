@@ -149,7 +149,7 @@ pub enum Sending {
 /// When the table or a queue fails, and when a message is given up after a day without a provider taking it: then the job
 /// ends in the dead-letter queue.
 pub async fn send_message(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<Sending, Error> {
-    let claimed = until_settled(|| claim(ivy, senders, job)).await?;
+    let claimed = until_settled(ivy, || claim(ivy, senders, job)).await?;
     let (me, message) = match claimed {
         Claim::Claimed(claimed) => *claimed,
         Claim::Not(sending) => return Ok(sending),
@@ -448,7 +448,7 @@ pub async fn message_status(ivy: &Ivy, report: &StatusReport<'_>) -> Result<(), 
         tracing::info!(event = "status_of_no_message_of_ours", provider = report.provider);
         return Ok(());
     };
-    until_settled(|| async move {
+    until_settled(ivy, || async move {
         let (Some(me), Some(message)) = ivy.store.me_and_message(owner.user_id, owner.message_id).await? else {
             return Ok(());
         };

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Error,
+    Error, metrics,
     ports::{Queue, Queues, Timer, Timers},
 };
 
@@ -57,6 +57,16 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, Error> {
 pub(crate) fn add(transaction: &mut Transaction<'_>, effect: &Effect, now: Timestamp) -> Result<(), Error> {
     transaction.outbox(&Uuid::new_v4().to_string(), &json(effect)?, now);
     Ok(())
+}
+
+/// Puts an outbox item that nobody can read where a person finds it. Effects hold ids only, so it goes there whole.
+///
+/// # Errors
+/// When the queue does not take it; the stream delivers it again.
+pub async fn put_aside(item: &serde_json::Value, queues: &dyn Queues) -> Result<(), Error> {
+    tracing::error!(event = "outbox_effect_unreadable");
+    metrics::count("poison_message", &[]);
+    Ok(queues.send(Queue::OutboxDead, item.to_string(), Duration::ZERO).await?)
 }
 
 fn call_timer_name(call: CallId, due_at: Timestamp) -> String {

@@ -142,7 +142,7 @@ async fn create_call(ivy: &Ivy, user: &User, planned: &PlannedCall) -> Result<()
 /// the user's zone keep nothing that still waits: they were planned under another zone.
 async fn replan_user(ivy: &Ivy, user: UserId, dates: &[Date], from: Timestamp) -> Result<(), Error> {
     for date in dates {
-        until_settled(|| async move {
+        until_settled(ivy, || async move {
             let me = ivy.me(user).await?;
             let history = CallHistory { onboarding_call_done: me.contact.onboarding_call_done };
             let mut wanted = Vec::new();

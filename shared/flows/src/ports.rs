@@ -12,6 +12,8 @@ pub enum Queue {
     DueCalls,
     Messages,
     PlanUsers,
+    /// Effects that nobody can read, for a person to look at; no function consumes it.
+    OutboxDead,
 }
 
 /// Why a port did not do its work. All are worth another try.

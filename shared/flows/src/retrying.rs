@@ -1,23 +1,26 @@
 //! Doing a read-decide-write again when others were at the same items.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::Error;
+use crate::{Error, Ivy};
 
 /// How often a flow tries before it says that it cannot.
 const ATTEMPTS: u32 = 6;
+/// How long it goes on trying: well inside every function's time-out, also with a slow table.
+const LONGEST: Duration = Duration::from_secs(4);
 
 /// Runs `attempt` until it is not contended, with a growing, jittered pause between tries; then fails visibly.
-pub(crate) async fn until_settled<T, F>(mut attempt: impl FnMut() -> F) -> Result<T, Error>
+pub(crate) async fn until_settled<T, F>(ivy: &Ivy, mut attempt: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
+    let began = Instant::now();
     for round in 0..ATTEMPTS {
         match Box::pin(attempt()).await {
-            Err(Error::Contended) if round + 1 < ATTEMPTS => {
+            Err(Error::Contended) if round + 1 < ATTEMPTS && began.elapsed() < LONGEST => {
                 let longest = 8_u64 << round;
                 let jitter = uuid::Uuid::new_v4().as_u64_pair().0 % longest;
-                tokio::time::sleep(Duration::from_millis(longest / 2 + jitter)).await;
+                ivy.clock.sleep(Duration::from_millis(longest / 2 + jitter)).await;
             }
             result => return result,
         }

@@ -158,7 +158,7 @@ pub async fn verify(ivy: &Ivy, proof: &Proof, address: &str) -> Result<SignIn, E
         }
     };
     let (hash, candidate) = (&hash, &candidate);
-    until_settled(|| async move {
+    until_settled(ivy, || async move {
         let now = ivy.now();
         let request = ivy.store.sign_in_request(hash).await?.ok_or(Error::Unauthorized)?;
         if request.expires_at <= now.as_second() || request.tries_left == 0 {
@@ -237,7 +237,7 @@ fn parse_refresh_token(ivy: &Ivy, token: &str) -> Option<(UserId, SessionId, u64
 /// [`Error::Unauthorized`] for a forged, old or revoked token; a token used again after its grace ends its session.
 pub async fn refresh(ivy: &Ivy, token: &str) -> Result<SignIn, Error> {
     let (user, id, number) = parse_refresh_token(ivy, token).ok_or(Error::Unauthorized)?;
-    until_settled(|| async move {
+    until_settled(ivy, || async move {
         let now = ivy.now();
         let session = ivy.store.session(user, id).await?.ok_or(Error::Unauthorized)?;
         if session.expires_at <= now.as_second() {

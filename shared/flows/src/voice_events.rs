@@ -52,7 +52,7 @@ pub async fn call_event(ivy: &Ivy, event: &RetellEvent) -> Result<Taken, Error> 
     if !matches!(event.event.as_str(), "call_started" | "call_ended" | "call_analyzed") {
         return Ok(Taken::Ignored);
     }
-    until_settled(|| take(ivy, event, user, id)).await
+    until_settled(ivy, || take(ivy, event, user, id)).await
 }
 
 fn ours(call: &RetellCall) -> Option<(UserId, CallId)> {
@@ -280,8 +280,8 @@ fn plan(
     if logged && time.is_none() {
         return false;
     }
-    let today = days::local_date(at, &me.user().timezone);
-    let date = time.map_or(today, |time| days::local_date(time, &me.user().timezone));
+    let today = me.date_at(at);
+    let date = time.map_or(today, |time| me.date_at(time));
     // Known is what was open before this call was taken in: it may just have been logged.
     let known = me
         .progress()
@@ -304,6 +304,7 @@ fn plan(
 
 /// A time that the analysis names: RFC 3339, or a local time of the day of the call.
 fn spoken_time(text: &str, me: &Me, at: Timestamp) -> Option<Timestamp> {
+    // What is said goes by the clock on the wall, also on the day of a move.
     let zone = &me.user().timezone;
     let today = days::local_date(at, zone);
     let time = text.parse::<Timestamp>().ok().or_else(|| {
@@ -313,7 +314,7 @@ fn spoken_time(text: &str, me: &Me, at: Timestamp) -> Option<Timestamp> {
         Some(if first < at { days::instant(days::plus_days(today, 1), local, zone) } else { first })
     })?;
     // A plan for a day that is over would end a streak by itself.
-    (time >= days::day_start(today, zone) && time.duration_since(at) < FURTHEST_PLAN).then_some(time)
+    (time >= me.user().days().begins_at(me.date_at(at)) && time.duration_since(at) < FURTHEST_PLAN).then_some(time)
 }
 
 /// A report that was made in the call, on the local date of its start.

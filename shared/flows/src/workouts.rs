@@ -1,7 +1,7 @@
 //! Workouts by id: planning them, changing them, logging them, and undoing what was logged.
 
 use ivy_domain::{
-    Text, UserId, WorkoutId, days,
+    Text, UserId, WorkoutId,
     workout::{ReportedBy, Workout, WorkoutStatus},
 };
 use jiff::{SignedDuration, Timestamp, civil::Date};
@@ -28,7 +28,7 @@ pub struct NewWorkout {
 
 fn check_planned_time(ivy: &Ivy, me: &ivy_store::Me, planned: Timestamp) -> Result<(), Error> {
     let now = ivy.now();
-    if planned < days::day_start(me.date_at(now), &me.user().timezone) {
+    if planned < me.user().days().begins_at(me.date_at(now)) {
         return Err(Error::invalid("planned_time", "must not lie before today"));
     }
     if planned.duration_since(now) > FURTHEST {
@@ -40,7 +40,7 @@ fn check_planned_time(ivy: &Ivy, me: &ivy_store::Me, planned: Timestamp) -> Resu
 /// A new planned workout of a user, on the local date of its time.
 #[must_use]
 pub(crate) fn planned(me: &ivy_store::Me, new: NewWorkout, source: ReportedBy, now: Timestamp) -> Workout {
-    let date = days::local_date(new.planned_time, &me.user().timezone);
+    let date = me.date_at(new.planned_time);
     Workout {
         id: WorkoutId::generate_for_date(date),
         user_id: me.id(),
@@ -71,7 +71,7 @@ pub async fn create_workout(
     once: Option<&Once<Workout>>,
 ) -> Result<Workout, Error> {
     let new = &new;
-    until_settled(|| async move {
+    until_settled(ivy, || async move {
         let me = ivy.me(user).await?;
         check_planned_time(ivy, &me, new.planned_time)?;
         let now = ivy.now();
@@ -121,7 +121,7 @@ pub async fn update_workout(
     changes: WorkoutChanges,
 ) -> Result<(Workout, Logged), Error> {
     let changes = &changes;
-    until_settled(|| async move {
+    until_settled(ivy, || async move {
         let now = ivy.now();
         let (me, workout) = ivy.store.me_and_workout(user, id).await?;
         let me = me.ok_or(Error::NotFound("user"))?;
@@ -201,7 +201,7 @@ fn change_plan(ivy: &Ivy, me: &ivy_store::Me, workout: &mut Workout, changes: &W
         check_planned_time(ivy, me, time)?;
         workout.planned_time = Some(time);
         workout.timezone = me.user().timezone.clone();
-        workout.date = days::local_date(time, &workout.timezone);
+        workout.date = me.date_at(time);
     }
     Ok(())
 }

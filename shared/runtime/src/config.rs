@@ -262,6 +262,8 @@ const fn queue_setting(queue: Queue, arn: bool) -> &'static str {
         (Queue::Messages, true) => "MESSAGES_QUEUE_ARN",
         (Queue::PlanUsers, false) => "PLAN_USERS_QUEUE_URL",
         (Queue::PlanUsers, true) => "PLAN_USERS_QUEUE_ARN",
+        (Queue::OutboxDead, false) => "OUTBOX_DEAD_QUEUE_URL",
+        (Queue::OutboxDead, true) => "OUTBOX_DEAD_QUEUE_ARN",
     }
 }
 

@@ -6,7 +6,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use ivy_domain::{
     MessageId, SessionId, User, UserId,
     call::Call,
-    days,
     stats::Counters,
     streak::Streak,
     wallet::{PeriodRule, Wallet},
@@ -132,7 +131,7 @@ impl Me {
     /// The user's local day at a moment.
     #[must_use]
     pub fn date_at(&self, now: Timestamp) -> Date {
-        days::local_date(now, &self.user().timezone)
+        self.user().days().date_of(now)
     }
 
     /// The streak and agenda as stored, or fresh ones that begin with the user.

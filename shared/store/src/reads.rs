@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use ivy_domain::{
-    CallId, CharityId, MessageId, SessionId, UserId, WorkoutId, charity::Charity, message::Message, wallet::Donation,
-    workout::Workout,
+    CallId, CharityId, CompanyId, MessageId, SessionId, UserId, WorkoutId, charity::Charity, company::Company,
+    message::Message, wallet::Donation, workout::Workout,
 };
 use jiff::{Timestamp, civil::Date};
 use serde::de::DeserializeOwned;
@@ -323,6 +323,16 @@ impl Store {
 
     pub async fn charity(&self, id: CharityId) -> Result<Option<Charity>, StoreError> {
         self.get_as("charity", keys::charity(id)).await
+    }
+
+    pub async fn company(&self, id: CompanyId) -> Result<Option<Company>, StoreError> {
+        self.get_as("company", keys::company(id)).await
+    }
+
+    pub async fn put_company(&self, company: &Company) -> Result<(), StoreError> {
+        let mut transaction = self.transaction();
+        transaction.company(company);
+        transaction.commit().await
     }
 
     pub async fn put_charity(&self, charity: &Charity) -> Result<(), StoreError> {

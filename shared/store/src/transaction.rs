@@ -10,6 +10,7 @@ use ivy_domain::{
     CharityId, CompanyId, DonationId, Pence, UserId,
     call::CallState,
     charity::Charity,
+    company::Company,
     days,
     message::Message,
     stats::Counters,
@@ -487,6 +488,10 @@ impl Transaction<'_> {
             HashMap::from([("marker".to_owned(), string(sealed)), ("recorded_at".to_owned(), string(now.to_string()))])
         });
         self.put("marker", keys::marker(user, &id.to_string()), item, &Expect::Nothing)
+    }
+
+    pub fn company(&mut self, company: &Company) -> &mut Self {
+        self.put_entity("company", keys::company(company.id), company, &Expect::Anything)
     }
 
     pub fn charity(&mut self, charity: &Charity) -> &mut Self {

@@ -72,6 +72,17 @@ impl Stack {
             + count("ApproximateNumberOfMessagesDelayed")
     }
 
+    /// Takes the only message off a dead-letter queue.
+    pub async fn take_dead_letter(&self, output: &str) -> Value {
+        let body = json!({"QueueUrl": self.file.outputs[output], "MaxNumberOfMessages": 10, "WaitTimeSeconds": 5});
+        let answer = self.json_call("sqs", "AmazonSQS.ReceiveMessage", "1.0", &body).await;
+        let messages = answer["Messages"].as_array().cloned().unwrap_or_default();
+        assert_eq!(messages.len(), 1, "{output}: {messages:?}");
+        let body = json!({"QueueUrl": self.file.outputs[output], "ReceiptHandle": messages[0]["ReceiptHandle"].as_str().unwrap()});
+        self.json_call("sqs", "AmazonSQS.DeleteMessage", "1.0", &body).await;
+        serde_json::from_str(messages[0]["Body"].as_str().unwrap()).unwrap()
+    }
+
     /// Every line that any function has logged so far, of every log group.
     pub async fn logs(&self) -> Vec<String> {
         let groups = self.json_call("logs", "Logs_20140328.DescribeLogGroups", "1.1", &json!({})).await;

@@ -6,6 +6,7 @@
 
 use ivy_domain::{
     SubscriptionStatus, Tier, User, UserId, Zone, days,
+    local_days::DayStart,
     planning::{CallHistory, PlannedCall, calls_for},
     user::{
         CommunicationPreference, Consent, ConsentSource, Consents, Track, UserStatus, WeekdaySet, WeeklyGoal, Window,
@@ -113,6 +114,8 @@ fn pro_user(id: UserId, zone: &Zone, now: Timestamp) -> User {
         last_name: None,
         name_pronunciation: None,
         timezone: zone.clone(),
+        day_start: DayStart::default(),
+        held_day: None,
         locale: Locale::default(),
         subscription_type: Tier::B2cPro,
         subscription_status: SubscriptionStatus::Trialing,

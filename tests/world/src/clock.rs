@@ -1,7 +1,11 @@
 //! A clock that stands still until it is set.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use ivy_flows::Clock;
 use jiff::Timestamp;
 
@@ -19,8 +23,14 @@ impl TestClock {
     }
 }
 
+#[async_trait]
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Others come first; the time stands still.
+    async fn sleep(&self, _: Duration) {
+        tokio::task::yield_now().await;
     }
 }

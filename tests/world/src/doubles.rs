@@ -92,7 +92,7 @@ impl TestQueues {
 
     /// Puts a message back that was not dealt with.
     pub(crate) fn give_back(&self, mut message: QueuedMessage) {
-        if message.receive_count >= MOST_DELIVERIES {
+        if message.receive_count >= MOST_DELIVERIES || message.queue == Queue::OutboxDead {
             self.dead.lock().unwrap_or_else(PoisonError::into_inner).push(message);
         } else {
             message.visible_at = self.clock.now() + VISIBILITY;

@@ -15,7 +15,10 @@
 pub mod api;
 mod clock;
 mod doubles;
+pub mod gate;
 mod people;
+mod relay;
+mod table;
 mod telling;
 mod world;
 
@@ -23,4 +26,4 @@ pub use clock::TestClock;
 pub use doubles::{QueuedMessage, TestMailer, TestQueues, TestTimers};
 pub use people::{Client, Person, PersonBuilder, Reply};
 pub use telling::{at, delivery, talk, talks, without_ids};
-pub use world::{TABLE, VERIFY_TOKEN, World};
+pub use world::{Setup, TABLE, VERIFY_TOKEN, World};

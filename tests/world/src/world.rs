@@ -9,11 +9,7 @@ use std::{
     },
 };
 
-use aws_sdk_dynamodb::{
-    Client as DynamoDb,
-    config::{BehaviorVersion, Credentials, Region},
-    types::AttributeValue,
-};
+use aws_sdk_dynamodb::{Client as DynamoDb, types::AttributeValue};
 use axum::{
     Router,
     body::Body,
@@ -65,19 +61,20 @@ impl std::fmt::Debug for World {
     }
 }
 
-/// A client of an in-memory table of its own.
-async fn dynamodb() -> DynamoDb {
-    let database = dynoxide::Database::memory().unwrap();
-    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(dynoxide::server::serve_on(listener, database));
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(url)
-        .region(Region::from_static("eu-west-2"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "world"))
-        .build();
-    DynamoDb::from_conf(config)
+/// What a world is built with, where a test wants it otherwise.
+#[derive(Debug)]
+pub struct Setup {
+    /// Stands between the functions and everything outside of them.
+    pub gate: Option<Arc<dyn Gate>>,
+    /// How often the table's client tries a request; production's three.
+    pub table_attempts: u32,
+    pub settings: Settings,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { gate: None, table_attempts: 3, settings: Settings::for_testing() }
+    }
 }
 
 impl World {
@@ -270,6 +267,8 @@ impl World {
                     move |record| ivy_messages::send_message_worker::send_message(ivy.clone(), clients.clone(), record);
                 Box::pin(batch::handle_sqs(event, "world", handler)).await
             }
+            // Nothing consumes it: it is a dead-letter queue.
+            Queue::OutboxDead => return false,
             Queue::PlanUsers => {
                 let handler = move |record| ivy_calls::plan_users::plan_users(ivy.clone(), queues.clone(), record);
                 Box::pin(batch::handle_sqs(event, "world", handler)).await

@@ -688,6 +688,41 @@ async fn a_waiting_retry_can_be_cancelled_and_a_completed_call_cannot() {
 }
 
 #[tokio::test]
+async fn who_logged_after_the_missed_review_is_not_rung_up_again() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, Persona::NeverAnswers);
+    let workout = mara.plan("Run", at("12:30")).await;
+    let review = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
+    world.advance_to(at("13:10")).await;
+    mara.log(&workout, "completed").await;
+    world.advance_to(at("16:00")).await;
+    assert_eq!(world.ring_times(), ["13:00"]);
+    let review = mara.call(&review).await;
+    assert_eq!((&review["state"], &review["cause"]), (&json!("cancelled"), &json!("logged_meanwhile")));
+}
+
+#[tokio::test]
+async fn a_talk_whose_beginning_was_never_told_is_not_rung_into() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, Persona::Handset);
+    let call = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
+    world.hold_webhooks(true);
+    world.advance_to(at("13:00")).await;
+    let ringing = world.simulators.rings()[0].call_id.clone();
+    world.simulators.pick_up(&ringing);
+    sweep_until(&world, at("13:20")).await;
+    assert_eq!(mara.call(&call).await["state"], "in_progress");
+    // Nobody ever says that it ended: no retry rings all the same, and the call ends.
+    sweep_until(&world, at("15:00")).await;
+    assert_eq!(mara.call(&call).await["state"], "completed");
+    world.simulators.hang_up(&ringing, talk(json!({"workout_status": "completed"})));
+    world.hold_webhooks(false);
+    world.settle().await;
+    assert_eq!(mara.today().await.len(), 1, "what was said counts, late or not");
+    assert_eq!(world.ring_times(), ["13:00"]);
+}
+
+#[tokio::test]
 async fn stop_on_whatsapp_ends_messages_and_not_calls() {
     let (world, mara) = elite().await;
     world.simulators.set_persona(PHONE, Persona::NeverAnswers);

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
 
+use ivy_domain::{CompanyId, Pence, Tier, company::Company};
+use ivy_flows::ports::Queue;
+use ivy_store::Profile;
 use ivy_world::{Person, World, at, talks, without_ids};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -40,6 +43,67 @@ async fn check_the_money(world: &World, mara: &Person) {
         .map(|item| item["donated"].as_n().unwrap().parse::<i64>().unwrap())
         .sum();
     assert_eq!(total, donated, "the charity's months");
+}
+
+/// Makes somebody the employee of a company. Companies have no endpoints yet, so the table is written directly.
+async fn employed_by(world: &World, mara: &Person, limit: Option<Pence>) -> Company {
+    let id = CompanyId::generate(world.now());
+    let company = Company { id, name: "Brightworks".to_owned(), monthly_wallet_per_employee: limit };
+    Box::pin(world.ivy.store.put_company(&company)).await.unwrap();
+    let Profile { mut user, cipher } = Box::pin(world.ivy.store.me(mara.id)).await.unwrap().unwrap().profile;
+    (user.subscription_type, user.company_id) = (Tier::B2bSponsor, Some(id));
+    let mut transaction = world.ivy.store.transaction();
+    transaction.user(&Profile { user, cipher });
+    Box::pin(transaction.commit()).await.unwrap();
+    company
+}
+
+#[tokio::test]
+async fn a_companys_own_limit_caps_its_employees() {
+    let (world, mara) = pro().await;
+    let company = employed_by(&world, &mara, Some(Pence(250))).await;
+    assert_eq!(mara.wallet().await["monthly_cap"], 2.5);
+    for _ in 0..2 {
+        completes(&world, &mara).await;
+    }
+    // A lower limit takes nothing back, and nothing more is given. It holds a minute later.
+    Box::pin(
+        world.ivy.store.put_company(&Company { monthly_wallet_per_employee: Some(Pence(150)), ..company.clone() }),
+    )
+    .await
+    .unwrap();
+    world.advance(SignedDuration::from_mins(2)).await;
+    let capped = completes(&world, &mara).await;
+    assert_eq!((&capped["status"], &capped["donation"]), (&json!("completed"), &Value::Null));
+    assert_eq!(world.donations().await, [100, 100]);
+    assert_eq!(mara.wallet().await["monthly_remaining"], 0.0);
+    Box::pin(world.ivy.store.put_company(&Company { monthly_wallet_per_employee: None, ..company })).await.unwrap();
+    world.advance(SignedDuration::from_mins(2)).await;
+    completes(&world, &mara).await;
+    assert_eq!(world.donations().await, [100, 100, 100]);
+    assert_eq!(mara.wallet().await["monthly_cap"], 20.0);
+    check_the_money(&world, &mara).await;
+}
+
+#[tokio::test]
+async fn another_tier_in_mid_period_brings_its_caps_and_no_new_money() {
+    let (world, mara) = noon("b2c_concierge").await;
+    for _ in 0..2 {
+        completes(&world, &mara).await;
+    }
+    assert_eq!(world.donations().await, [200, 200]);
+    let me = Box::pin(world.ivy.store.me(mara.id)).await.unwrap().unwrap();
+    let mut user = me.profile.user.clone();
+    user.subscription_type = Tier::B2cPro;
+    let mut transaction = world.ivy.store.transaction();
+    transaction.user(&Profile { user, cipher: me.profile.cipher });
+    Box::pin(transaction.commit()).await.unwrap();
+    // Pro's daily cap of £3.00 is used up by today's £4.00; tomorrow Pro's pound is donated in the same period.
+    assert_eq!(completes(&world, &mara).await["donation"], Value::Null);
+    world.advance(SignedDuration::from_hours(24)).await;
+    completes(&world, &mara).await;
+    assert_eq!(world.donations().await, [100, 200, 200]);
+    check_the_money(&world, &mara).await;
 }
 
 #[tokio::test]
@@ -305,6 +369,21 @@ async fn a_stopped_outbox_loses_nothing_and_catches_up() {
     assert_eq!(world.arrived(&mara, "Streak:").len(), 1);
     assert_eq!(world.ring_times(), ["13:00"]);
     assert_eq!(mara.call(&call).await["state"], "completed");
+}
+
+#[tokio::test]
+async fn an_effect_that_nobody_can_read_is_put_aside_and_holds_nothing_up() {
+    let (world, mara) = noon("b2c_elite").await;
+    let mut transaction = world.ivy.store.transaction();
+    transaction.outbox("unreadable", r#"{"kind": "send_flowers"}"#, world.now());
+    Box::pin(transaction.commit()).await.unwrap();
+    completes(&world, &mara).await;
+    world.advance_to(at("12:30")).await;
+    assert_eq!(world.arrived(&mara, "Logged, well done").len(), 1);
+    let dead = world.queues.dead_letters();
+    assert_eq!(dead.len(), 1);
+    assert_eq!(dead[0].queue, Queue::OutboxDead);
+    assert!(dead[0].body.contains("send_flowers"), "{}", dead[0].body);
 }
 
 #[tokio::test]

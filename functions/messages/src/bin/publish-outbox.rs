@@ -7,7 +7,7 @@ use ivy_flows::{SystemClock, ports::Queue};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     ivy_runtime::start::run_bare(async |start| {
-        let queues = start.queues(&[Queue::Messages, Queue::PlanUsers])?;
+        let queues = start.queues(&[Queue::Messages, Queue::PlanUsers, Queue::OutboxDead])?;
         let timers = start.timers(&[Queue::DueCalls, Queue::Messages])?;
         let publish = move |record| {
             let clock = Arc::new(SystemClock);
