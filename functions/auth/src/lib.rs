@@ -1,5 +1,7 @@
-//! Signing in: links and codes, and sessions that renew themselves.
+//! Signing in: links and codes, sessions that renew themselves, and passwords for operators and admins.
 
+pub mod admin_login;
+pub mod end_session;
 pub mod refresh_session;
 pub mod request_magic_link;
 pub mod session;

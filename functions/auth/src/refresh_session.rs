@@ -3,7 +3,7 @@
 
 use axum::{Json, extract::State};
 use ivy_flows::{Ivy, sign_in};
-use ivy_runtime::{AppState, Input, Problem, Tokens, WriteProblems, input};
+use ivy_runtime::{AppState, CallerAddress, Input, Problem, Tokens, WriteProblems, input};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::session::SessionView;
@@ -28,8 +28,9 @@ pub fn router() -> OpenApiRouter<AppState> {
 async fn refresh_session(
     State(ivy): State<Ivy>,
     State(tokens): State<Tokens>,
+    CallerAddress(address): CallerAddress,
     Input(input): Input<RefreshInput>,
 ) -> Result<Json<SessionView>, Problem> {
-    let session = sign_in::refresh(&ivy, &input.refresh_token).await?;
+    let session = sign_in::refresh(&ivy, &input.refresh_token, &address).await?;
     Ok(Json(SessionView::of(&ivy, &tokens, session)?))
 }

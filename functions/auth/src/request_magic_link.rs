@@ -12,7 +12,7 @@ use crate::session::one_contact;
 
 input! {
     /// Where to send the link: `email` or `phone`.
-    #[schema(as = MagicLinkRequest)]
+    #[schema(as = MagicLinkRequest, example = json!({"phone": "+447700900123"}))]
     pub struct MagicLinkInput {
         #[schema(value_type = Option<String>, example = "mara@example.com")]
         pub email: Option<Email>,

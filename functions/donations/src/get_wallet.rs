@@ -7,6 +7,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+use crate::view::CharityView;
+
 /// An Impact Wallet. Amounts are pounds.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WalletView {
@@ -32,15 +34,6 @@ pub struct WalletView {
     #[schema(example = 1.0)]
     pub lifetime_donated: f64,
     pub charity: CharityView,
-}
-
-/// Who receives.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct CharityView {
-    #[schema(value_type = String, format = Uuid)]
-    pub id: ivy_domain::CharityId,
-    #[schema(example = "Mind")]
-    pub name: String,
 }
 
 pub fn router() -> OpenApiRouter<AppState> {
@@ -71,6 +64,6 @@ async fn get_wallet(State(ivy): State<Ivy>, own: Own) -> Result<Json<WalletView>
         amount_used: wallet.amount_used.pounds(),
         monthly_remaining: remaining.period.pounds(),
         lifetime_donated: wallet.lifetime_donated.pounds(),
-        charity: CharityView { id: charity.id, name: charity.name },
+        charity: charity.into(),
     }))
 }

@@ -20,7 +20,7 @@ input! {
     pub struct ConsentsInput {
         pub calls: bool,
         pub messages: bool,
-        /// Without it Ivy cannot work: it must be true.
+        /// Onboarding needs it: without it Ivy neither calls nor writes.
         pub data_processing: bool,
     }
 }

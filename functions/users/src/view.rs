@@ -93,6 +93,9 @@ pub struct UserView {
     pub charity_id: Option<ivy_domain::CharityId>,
     #[schema(value_type = String, example = "active")]
     pub status: ivy_domain::user::UserStatus,
+    /// When the pause ends by itself.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub resumes_at: Option<jiff::Timestamp>,
     pub consents: ConsentsView,
     #[schema(value_type = String, format = DateTime)]
     pub created_at: jiff::Timestamp,
@@ -136,6 +139,7 @@ impl From<&User> for UserView {
             obstacles: user.obstacles.iter().map(|o| o.as_str().to_owned()).collect(),
             charity_id: user.charity_id,
             status: user.status,
+            resumes_at: user.resumes_at,
             consents: ConsentsView {
                 calls: user.consents.calls.clone().map(Into::into),
                 messages: user.consents.messages.clone().map(Into::into),

@@ -13,7 +13,7 @@ use crate::{
     tools::Tools,
 };
 
-const STACK: &str = "ivy-local";
+pub(crate) const STACK: &str = "ivy-local";
 /// What stands before a function's name in the deployed one.
 pub(crate) const FUNCTION_PREFIX: &str = "ivy-local-";
 const BUCKET: &str = "ivy-artifacts";
@@ -42,6 +42,7 @@ impl Surroundings<'_> {
             ("RetellBaseUrl", format!("{simulators}/retell")),
             ("WhatsAppBaseUrl", format!("{simulators}/whatsapp/v26.0")),
             ("TwilioBaseUrl", format!("{simulators}/twilio/2010-04-01")),
+            ("StripeBaseUrl", format!("{simulators}/stripe/v1")),
             ("FromNumbers", format!("={}", self.secrets.retell_from_number)),
             ("WhatsAppPhoneNumberId", self.secrets.whatsapp_phone_number_id.clone()),
             ("TwilioFrom", self.secrets.twilio_from.clone()),

@@ -7,6 +7,7 @@
 //! Nothing outlives this process: every tool and the emulator run under `guard.py`, which ends them when our end of a pipe
 //! closes, however we end. Everything that is written lies under `target/local/`.
 
+mod admin;
 mod compile;
 mod console;
 mod demo;
@@ -29,7 +30,11 @@ use crate::{console::Console, failure::Failure, layout::Layout};
 const USAGE: &str = "\
 usage: ivy-local up [--no-demo] [--port N] [--handset-port N]   the whole of Ivy, until Ctrl-C (cargo local)
        ivy-local test [-- ARGUMENT...]                          the tests on the deployed stack (cargo stack)
-       ivy-local invoke FUNCTION EVENT_FILE [--port N]          one event into a function of the running stack";
+       ivy-local invoke FUNCTION EVENT_FILE [--port N]          one event into a function of the running stack
+       ivy-local admin add --email E --role operator|company_admin [--company ID] [--password-stdin]
+       ivy-local admin set-password|disable|enable|remove --email E [--password-stdin]
+                                                                accounts in the running stack [--port N], or in a deployed one
+                                                                --table NAME --secret ID, with credentials in the environment";
 
 /// The emulator's port where none is named, as its own documentation has it.
 const EMULATOR_PORT: u16 = 4566;
@@ -42,11 +47,17 @@ enum Command {
     Up { demo: bool, port: u16, handset_port: u16 },
     Test { arguments: Vec<String> },
     Invoke { function: String, event_file: String, port: u16 },
+    Admin(admin::Order),
     Help,
 }
 
 impl Command {
     fn parse(arguments: Vec<String>) -> Result<Self, String> {
+        if let [verb, rest @ ..] = arguments.as_slice()
+            && verb == "admin"
+        {
+            return admin::Order::parse(rest, EMULATOR_PORT).map(Self::Admin);
+        }
         let mut words = arguments.into_iter();
         let verb = words.next();
         let mut demo = true;
@@ -119,6 +130,7 @@ async fn run(console: &Console, command: Command) -> Result<ExitCode, Failure> {
     let layout = Layout::new()?;
     match command {
         Command::Help => Ok(ExitCode::SUCCESS),
+        Command::Admin(order) => admin::run(console, &layout, &order).await.map(|()| ExitCode::SUCCESS),
         Command::Up { demo, port, handset_port } => up(console, &layout, demo, port, handset_port).await,
         Command::Test { arguments } => test(console, &layout, &arguments).await,
         Command::Invoke { function, event_file, port } => {
@@ -146,6 +158,7 @@ async fn up(console: &Console, layout: &Layout, demo: bool, port: u16, handset_p
     console.line(&format!("  handset    {}/handset", file.simulators_url));
     console.line(&format!("  API        {}", file.api_url));
     console.line(&format!("  docs       {}/docs   {0}/openapi.json", file.api_url));
+    console.line(&format!("  operator   {}   password {}", file.operator_email, file.operator_password));
     console.line(&format!("  AWS        {}   (keys test/test, region {})", file.emulator_url, file.region));
     console.line(&format!("  logs       {}", layout.logs().display()));
     let sentence = running.emulator.ended().await;

@@ -1,20 +1,16 @@
-//! What a fresh deployment needs before its first request: keys in the secret, a verified sender, the charities.
+//! What a fresh deployment needs before its first request: keys in the secret, a verified sender, the charities, an operator.
 
 use std::fs;
 
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use ivy_domain::charity::Charity;
+use ivy_domain::{admin::AdminRole, charity::Charity};
+use ivy_flows::{Clock as _, SystemClock, admins};
 use ivy_simulators::Secrets;
 use ivy_store::{Keyring, Store};
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    console::Console,
-    deploy::EMAIL_FROM,
-    emulator::{Aws, REGION},
-    failure::Failure,
-    layout::Layout,
+    admin::local_store, console::Console, deploy::EMAIL_FROM, emulator::Aws, failure::Failure, layout::Layout,
 };
 
 /// The charities of the data file; the first is everybody's default.
@@ -26,16 +22,27 @@ pub(crate) fn charities(layout: &Layout) -> Result<Vec<Charity>, Failure> {
     if charities.is_empty() { Err(wrong("it names none".to_owned())) } else { Ok(charities) }
 }
 
+/// The operator of every fresh deployment.
+pub(crate) const OPERATOR_EMAIL: &str = "operator@ivy.test";
+
+/// What is put into a fresh deployment.
+#[derive(Debug)]
+pub(crate) struct Fresh<'a> {
+    pub(crate) secrets: &'a Secrets,
+    pub(crate) charities: &'a [Charity],
+    pub(crate) operator_password: &'a str,
+}
+
 pub(crate) async fn seed(
     console: &Console,
     layout: &Layout,
     aws: &Aws,
     secret_id: &str,
     table: &str,
-    secrets: &Secrets,
-    charities: &[Charity],
+    fresh: &Fresh<'_>,
 ) -> Result<(), Failure> {
     let step = console.step("seed");
+    let Fresh { secrets, charities, operator_password } = fresh;
     let master_key = master_key(layout)?;
     aws.put_secret(
         secret_id,
@@ -47,31 +54,41 @@ pub(crate) async fn seed(
             "whatsapp_verify_token": format!("verify-{}", secrets.whatsapp_token),
             "twilio_account_sid": secrets.twilio_account_sid,
             "twilio_auth_token": secrets.twilio_auth_token,
+            "stripe_secret_key": secrets.stripe_secret_key,
         }),
     )
     .await?;
     aws.verify_sender(EMAIL_FROM).await?;
-    put_charities(aws, table, &master_key, charities).await?;
-    step.done(&format!("secret, sender, {} charities", charities.len()));
+    let store = local_store(&aws.url, table, keyring(layout)?);
+    put_charities(&store, charities).await?;
+    add_operator(&store, operator_password).await?;
+    step.done(&format!("secret, sender, {} charities, an operator", charities.len()));
     Ok(())
 }
 
 /// Writes the charities as the store crate writes them; this file knows no key of the table.
-async fn put_charities(aws: &Aws, table: &str, master_key: &str, charities: &[Charity]) -> Result<(), Failure> {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new(REGION))
-        .endpoint_url(&aws.url)
-        .credentials_provider(Credentials::new("test", "test", None, None, "local"))
-        .build();
-    let keyring = Keyring::from_master_key(master_key.as_bytes());
-    let store = Store::new(aws_sdk_dynamodb::Client::from_conf(config), table.to_owned(), keyring);
+async fn put_charities(store: &Store, charities: &[Charity]) -> Result<(), Failure> {
     for charity in charities {
         Box::pin(store.put_charity(charity))
             .await
             .map_err(|error| Failure::new(format!("The charity {} was not written: {error}.", charity.name)))?;
     }
     Ok(())
+}
+
+async fn add_operator(store: &Store, password: &str) -> Result<(), Failure> {
+    let failed = |reason: String| Failure::new(format!("The operator was not made: {reason}."));
+    let email = OPERATOR_EMAIL.parse().map_err(|reason| failed(format!("{reason}")))?;
+    let password = password.parse().map_err(|reason| failed(format!("the password {reason}")))?;
+    let work = admins::add(store, &email, AdminRole::Operator, &password, SystemClock.now());
+    Box::pin(work).await.map(|_| ()).map_err(|error| failed(error.to_string()))
+}
+
+/// The keyring that the functions get from this machine's secret, read as they read it.
+pub(crate) fn keyring(layout: &Layout) -> Result<Keyring, Failure> {
+    let secret = json!({ "master_key": master_key(layout)? }).to_string();
+    let keyring = ivy_runtime::secrets::Secrets::from_json(&secret).and_then(|secrets| secrets.keyring());
+    keyring.map_err(|error| Failure::new(error.to_string()))
 }
 
 /// This machine's master key: 64 random hexadecimal digits, made once.

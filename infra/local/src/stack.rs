@@ -6,7 +6,7 @@ use ivy_simulators::{Delivery, Secrets, Simulators};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{compile, console::Console, deploy, emulator, failure::Failure, layout::Layout, seed, tools};
+use crate::{admin, compile, console::Console, deploy, emulator, failure::Failure, layout::Layout, seed, tools};
 
 /// What a test needs to know about the running stack; `IVY_STACK` names the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct StackFile {
     pub outputs: BTreeMap<String, String>,
     /// The charity of users who chose none.
     pub default_charity_id: String,
+    /// The operator that was seeded.
+    pub operator_email: String,
+    pub operator_password: String,
 }
 
 impl StackFile {
@@ -90,7 +93,9 @@ pub(crate) async fn start(
     let secret_id = output("SecretArn")?;
     // The path form: names under `localhost` do not resolve everywhere.
     let api_url = format!("{}/_aws/execute-api/{}/v1", emulator.aws.url, output("ApiId")?);
-    seed::seed(console, layout, &emulator.aws, &secret_id, &table, &secrets, &charities).await?;
+    let operator_password = admin::made_password();
+    let fresh = seed::Fresh { secrets: &secrets, charities: &charities, operator_password: &operator_password };
+    seed::seed(console, layout, &emulator.aws, &secret_id, &table, &fresh).await?;
     let simulators = start_simulators(console, &secrets, listen, &api_url).await?;
     let file = StackFile {
         api_url,
@@ -103,6 +108,8 @@ pub(crate) async fn start(
         secret_id,
         outputs: outputs.clone(),
         default_charity_id,
+        operator_email: seed::OPERATOR_EMAIL.to_owned(),
+        operator_password,
     };
     Ok(Running { emulator, simulators, file, python: tools.python })
 }

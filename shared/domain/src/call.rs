@@ -116,6 +116,12 @@ impl CallState {
         }
     }
 
+    /// Whether an attempt is still to come and none is under way.
+    #[must_use]
+    pub const fn waits(self) -> bool {
+        matches!(self, Self::Scheduled | Self::Retry)
+    }
+
     /// Whether nothing follows.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
@@ -283,6 +289,12 @@ impl Call {
             lease_until: later(now, policy.longest_call_seconds),
         });
         call
+    }
+
+    /// Whether its user chose its present time: planning leaves it there.
+    #[must_use]
+    pub fn was_rescheduled(&self) -> bool {
+        self.history.iter().any(|step| step.cause == RESCHEDULED)
     }
 
     /// Whether an event with these ids is about the attempt that the call is in (or was in last).
@@ -578,6 +590,26 @@ fn earlier(at: Timestamp, seconds: u32) -> Timestamp {
     at.checked_sub(SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MIN)
 }
 
+/// A waiting call at another time; `None` when it does not wait any more. Attempts that were made stay made.
+#[must_use]
+pub fn rescheduled(call: &Call, due_at: Timestamp, window: CallWindow, zone: &Zone, now: Timestamp) -> Option<Call> {
+    if !matches!(call.state, CallState::Scheduled | CallState::Retry) {
+        return None;
+    }
+    let mut moved = call.clone();
+    let step = Step { at: now, from: call.state, to: call.state, cause: RESCHEDULED.to_owned(), attempt: call.attempts };
+    moved.history.push(step);
+    while moved.history.len() > MOST_STEPS {
+        moved.history.remove(1);
+    }
+    (moved.due_at, moved.scheduled_time, moved.window) = (due_at, due_at, window);
+    moved.timezone = zone.clone();
+    moved.updated_at = now;
+    Some(moved)
+}
+
+/// The cause of a step that only moved the call's time.
+const RESCHEDULED: &str = "rescheduled";
 /// The most steps that a call's history keeps.
 const MOST_STEPS: usize = 60;
 
@@ -660,7 +692,12 @@ pub fn transition(
                 work.step(CallState::Completed, "lease_expired");
                 work.effects.push(CallEffect::ClearTimer);
             } else {
-                work.miss(now, "lease_expired");
+                // Without the provider's id nothing is known to have rung: no message says that a call was missed.
+                let rang = call.attempt.as_ref().is_some_and(|attempt| attempt.provider_call_id.is_some());
+                work.next_rung(now, "lease_expired");
+                if rang {
+                    work.follow_up();
+                }
             }
         }
         (CallState::InProgress, CallEvent::Connected { .. }) => return error(TransitionProblem::Stale),
@@ -796,8 +833,13 @@ impl Work<'_> {
         self.effects.push(CallEffect::ClearTimer);
     }
 
-    /// Missed: on to the next attempt, or to the end of the ladder.
+    /// Missed: on to the next attempt, or to the end of the ladder, and the one message.
     fn miss(&mut self, at: Timestamp, cause: &str) {
+        self.next_rung(at, cause);
+        self.follow_up();
+    }
+
+    fn next_rung(&mut self, at: Timestamp, cause: &str) {
         self.step(CallState::Missed, cause);
         let claimed_at = self.call.attempt.as_ref().map_or(self.now, |attempt| attempt.claimed_at);
         let missed_at = at.min(self.now).max(claimed_at.min(self.now));
@@ -813,7 +855,6 @@ impl Work<'_> {
                 self.effects.push(CallEffect::ClearTimer);
             }
         }
-        self.follow_up();
     }
 
     /// When the next attempt is due: after the policy's delay, moved earlier to fit, or not at all.

@@ -132,29 +132,46 @@ pub fn zones_whose_day_begins(from: Timestamp, until: Timestamp) -> Vec<(Zone, D
 /// Whether an instant lies in the quiet hours, 21:30 to 07:00 local.
 #[must_use]
 pub fn is_quiet(at: Timestamp, zone: &Zone) -> bool {
-    let time = zone.time_zone().to_datetime(at).time();
+    is_quiet_in(at, &zone.time_zone())
+}
+
+fn is_quiet_in(at: Timestamp, zone: &TimeZone) -> bool {
+    let time = zone.to_datetime(at).time();
     time >= QUIET_FROM || time < QUIET_UNTIL
 }
 
 /// When the quiet hours around `at` end; `at` itself when they have not begun.
 #[must_use]
 pub fn quiet_ends_at(at: Timestamp, zone: &Zone) -> Timestamp {
-    if is_quiet(at, zone) { next_reading(at, QUIET_UNTIL, zone) } else { at }
+    first_from(at, false, zone)
 }
 
 /// When the next quiet hours begin; `at` itself when they have begun.
 #[must_use]
 pub fn quiet_begins_at(at: Timestamp, zone: &Zone) -> Timestamp {
-    if is_quiet(at, zone) { at } else { next_reading(at, QUIET_FROM, zone) }
+    first_from(at, true, zone)
 }
 
-/// The first instant after `at` at which the zone's clocks show `time`, or have just jumped over it.
-fn next_reading(at: Timestamp, time: Time, zone: &Zone) -> Timestamp {
+/// The first instant from `at` on that is quiet, or is not. Quiet hours change where the clocks show one of their bounds (both
+/// times, where they show it twice) and where the clocks jump over one.
+fn first_from(at: Timestamp, quiet: bool, zone: &Zone) -> Timestamp {
     let zone = zone.time_zone();
+    if is_quiet_in(at, &zone) == quiet {
+        return at;
+    }
     let today = zone.to_datetime(at).date();
-    (0..=2)
-        .map(|days| resolve(plus_days(today, days).to_datetime(time), &zone))
-        .find(|candidate| *candidate > at)
+    let bounds = (0..=2)
+        .flat_map(|days| [QUIET_FROM, QUIET_UNTIL].map(|bound| plus_days(today, days).to_datetime(bound)))
+        .flat_map(|reading| {
+            let ambiguous = zone.to_ambiguous_timestamp(reading);
+            [ambiguous.earlier().ok(), ambiguous.later().ok()]
+        })
+        .flatten();
+    let jumps = zone.following(at).take(2).map(|transition| transition.timestamp());
+    bounds
+        .chain(jumps)
+        .filter(|candidate| *candidate > at && is_quiet_in(*candidate, &zone) == quiet)
+        .min()
         .unwrap_or(at + SignedDuration::from_hours(1))
 }
 

@@ -138,8 +138,20 @@ id!(
     MessageId
 );
 id!(
+    /// One word on a consent.
+    ConsentId
+);
+id!(
     /// One family of refresh tokens: a sign-in on one device.
     SessionId
+);
+id!(
+    /// What a user scored at one time. Its time part is the day that the scores are of.
+    ScoreId
+);
+id!(
+    /// A life marker.
+    MarkerId
 );
 id!(
     /// A charity.
@@ -148,6 +160,10 @@ id!(
 id!(
     /// A company.
     CompanyId
+);
+id!(
+    /// Somebody who signs in with a password: an operator, or a company's admin.
+    AdminId
 );
 
 #[cfg(test)]

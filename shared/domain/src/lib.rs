@@ -4,7 +4,10 @@
 //! as a value, money is integer pence ([`Pence`]), personal data has types that do not print themselves
 //! ([`Text`], [`Phone`], [`Email`]). What the words mean stands in `docs/architecture.md` under "Words".
 
+pub mod activity;
+pub mod admin;
 pub mod call;
+pub mod call_stats;
 pub mod charity;
 pub mod company;
 pub mod days;
@@ -25,7 +28,7 @@ pub mod variables;
 pub mod wallet;
 pub mod workout;
 
-pub use ids::{CallId, CharityId, CompanyId, DonationId, MessageId, SessionId, UserId, WorkoutId};
+pub use ids::{AdminId, CallId, CharityId, CompanyId, ConsentId, DonationId, MarkerId, MessageId, ScoreId, SessionId, UserId, WorkoutId};
 pub use money::Pence;
 pub use tier::{SubscriptionStatus, Tier};
 pub use user::User;

@@ -3,9 +3,14 @@
 //! A track keeps what the answers need and no more: the first score, the last, and the last six for the
 //! trend. The full history lives in the table as items of its own. Scores are health data, so nothing
 //! here prints them.
+//!
+//! First and last go by the day that a score is of, not by when it was told: somebody who fills in last
+//! Sunday does not change today's score, and a call's analysis that comes late does not either. Of scores
+//! of the same day the one told later is the later.
 
 use std::fmt;
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::values::Invalid;
@@ -78,12 +83,13 @@ pub enum Trend {
 /// One score over time.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ScoreTrack {
-    /// The first score recorded.
+    /// The first score.
     pub start: u8,
-    /// The last score recorded.
+    started_on: Date,
+    /// The last score.
     pub current: u8,
-    /// The last six, oldest first.
-    pub recent: Vec<u8>,
+    /// The last six with their days, oldest first.
+    recent: Vec<(Date, u8)>,
 }
 
 impl fmt::Debug for ScoreTrack {
@@ -98,16 +104,21 @@ impl ScoreTrack {
 
     /// A track that begins with this score.
     #[must_use]
-    pub fn starting_with(score: Score) -> Self {
-        Self { start: score.get(), current: score.get(), recent: vec![score.get()] }
+    pub fn starting_with(score: Score, on: Date) -> Self {
+        Self { start: score.get(), started_on: on, current: score.get(), recent: vec![(on, score.get())] }
     }
 
-    pub fn record(&mut self, score: Score) {
-        self.current = score.get();
-        self.recent.push(score.get());
+    /// Takes a score of a day, in whatever order they are told.
+    pub fn record(&mut self, score: Score, on: Date) {
+        if on < self.started_on {
+            (self.start, self.started_on) = (score.get(), on);
+        }
+        let place = self.recent.partition_point(|(day, _)| *day <= on);
+        self.recent.insert(place, (on, score.get()));
         if self.recent.len() > Self::RECENT {
             self.recent.drain(..self.recent.len() - Self::RECENT);
         }
+        self.current = self.recent.last().map_or(self.current, |(_, last)| *last);
     }
 
     /// The change since the start, in percent of the start, rounded half away from zero.
@@ -132,7 +143,7 @@ impl ScoreTrack {
     pub fn trend(&self) -> Trend {
         let count = i64::try_from(self.recent.len()).unwrap_or_default();
         let (mut sum_x, mut sum_y, mut sum_xy) = (0_i64, 0_i64, 0_i64);
-        for (x, y) in (0_i64..).zip(self.recent.iter().map(|score| i64::from(*score))) {
+        for (x, y) in (0_i64..).zip(self.recent.iter().map(|(_, score)| i64::from(*score))) {
             sum_x += x;
             sum_y += y;
             sum_xy += x * y;
@@ -167,15 +178,16 @@ impl Scores {
         }
     }
 
-    pub fn record(&mut self, kind: ScoreKind, score: Score) {
+    /// Takes a score of a day.
+    pub fn record(&mut self, kind: ScoreKind, score: Score, on: Date) {
         let track = match kind {
             ScoreKind::Energy => &mut self.energy,
             ScoreKind::Mood => &mut self.mood,
             ScoreKind::Confidence => &mut self.confidence,
         };
         match track {
-            Some(track) => track.record(score),
-            None => *track = Some(ScoreTrack::starting_with(score)),
+            Some(track) => track.record(score, on),
+            None => *track = Some(ScoreTrack::starting_with(score, on)),
         }
     }
 }
@@ -183,13 +195,38 @@ impl Scores {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::days::plus_days;
 
-    fn track(scores: &[i64]) -> ScoreTrack {
+    const FIRST: Date = jiff::civil::date(2026, 11, 1);
+
+    /// Scores of so many days after the first, in the order in which they are told.
+    fn told(scores: impl IntoIterator<Item = (i32, i64)>) -> ScoreTrack {
         let mut all = Scores::default();
-        for score in scores {
-            all.record(ScoreKind::Energy, Score::try_from(*score).unwrap());
+        for (day, score) in scores {
+            all.record(ScoreKind::Energy, Score::try_from(score).unwrap(), plus_days(FIRST, day));
         }
         all.energy.unwrap()
+    }
+
+    fn track(scores: &[i64]) -> ScoreTrack {
+        told((0..).zip(scores.iter().copied()))
+    }
+
+    #[test]
+    fn the_order_of_telling_does_not_matter() {
+        let days: Vec<(i32, i64)> = vec![(0, 4), (1, 9), (2, 3), (3, 7), (4, 1), (5, 6), (6, 8), (7, 5)];
+        let in_order = told(days.clone());
+        assert_eq!((in_order.start, in_order.current), (4, 5));
+        for turn in 1..days.len() {
+            let mut turned = days.clone();
+            turned.rotate_left(turn);
+            assert_eq!(told(turned.clone()), in_order, "turned by {turn}");
+            turned.reverse();
+            assert_eq!(told(turned), in_order, "turned by {turn}, backwards");
+        }
+        // Of one day, the one told last counts.
+        assert_eq!(told([(0, 4), (0, 6)]).current, 6);
+        assert_eq!(told([(0, 4), (0, 6)]).start, 4);
     }
 
     #[test]

@@ -2,14 +2,16 @@
 //!
 //! Completions are counted by the ISO week and the month of the workout's local date, so a late report
 //! lands in the week it belongs to. Only as many weeks and months are kept as answers look back on; the
-//! total is kept for ever. Counts go down again when a completion is undone, never below zero.
+//! total is kept for ever. Counts go down again when a completion is undone, never below zero. What was donated
+//! is summed by charity in the transaction of each donation and never goes down: the sums together are the
+//! wallet's `lifetime_donated`.
 
 use std::collections::BTreeMap;
 
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use crate::{days, scores::Scores, user::WeeklyGoal, values::Text};
+use crate::{days, ids::CharityId, money::Pence, scores::Scores, user::WeeklyGoal, values::Text};
 
 /// A user's totals.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -29,6 +31,9 @@ pub struct Counters {
     pub markers: Vec<Text<200>>,
     #[serde(default)]
     pub last_logged_at: Option<Timestamp>,
+    /// All that was donated, by who received it.
+    #[serde(default)]
+    pub donated: BTreeMap<CharityId, Pence>,
     #[serde(default)]
     pub version: u64,
 }
@@ -45,6 +50,11 @@ impl Counters {
         self.total_workouts = self.total_workouts.saturating_add_signed(delta);
         add(&mut self.weeks, days::iso_week(date), delta, Self::WEEKS);
         add(&mut self.months, days::month(date), delta, Self::MONTHS);
+    }
+
+    /// Adds a donation to its charity's sum.
+    pub fn donate(&mut self, charity: CharityId, amount: Pence) {
+        *self.donated.entry(charity).or_default() += amount;
     }
 
     /// Remembers a life marker.

@@ -11,6 +11,12 @@
 //! nothing in the streak (the workout, its totals and its history are not the streak's business).
 //! A rest day protects by its rank among the week's rest days on commitment days, whether or not there
 //! was a run to protect: so a late report of a kept day can lengthen a run and never shorten one.
+//!
+//! What order can still change is what was shown or given before the last report came, because neither is
+//! taken back (decision 0015): the longest streak is the longest that ever stood, and two runs that had their
+//! bonuses keep both when a late report joins them. No day is paid for twice.
+
+mod calendar;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +29,8 @@ use crate::{
     tier::STREAK_BONUSES,
     user::WeekdaySet,
 };
+
+pub use calendar::{DayState, Milestone};
 
 /// For how many days before today reports are taken.
 pub const REMEMBERED_DAYS: i32 = 180;
@@ -119,11 +127,23 @@ struct PreferredFrom {
 struct Freeze {
     from: Date,
     until: Option<Date>,
+    /// The user paused, in contrast to days that a move left too short.
+    #[serde(default)]
+    pause: bool,
 }
 
+impl Freeze {
+    /// Whether it is a pause that still covers days from this one on.
+    fn is_pause_beyond(self, day: Date) -> bool {
+        self.until.is_none_or(|until| self.pause && until > day)
+    }
+}
+
+/// A bonus that was paid, and the days that earned it: from the first kept day of the run to the one that reached it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Award {
     kept_days: u32,
+    from: Date,
     on: Date,
 }
 
@@ -172,8 +192,9 @@ impl Run {
         self.folded + u32::try_from(self.kept.len()).unwrap_or(u32::MAX)
     }
 
-    fn contains(&self, date: Date) -> bool {
-        self.started <= date && self.ended_by.is_none_or(|end| date < end)
+    /// Whether it holds some of the days that earned an award.
+    fn shares_days_with(&self, award: Award) -> bool {
+        self.started <= award.on && self.ended_by.is_none_or(|end| award.from < end)
     }
 
     /// The day that brought the run to so many kept days, if it is remembered.
@@ -206,11 +227,9 @@ impl Streak {
         if date < plus_days(today, -REMEMBERED_DAYS) || date < self.before.until {
             return Recorded::TooOld;
         }
-        match change {
-            // What was shown as the longest run stays the longest after the undo.
-            DayChange::NoLongerKept | DayChange::NoLongerRested => self.raise_longest(today),
-            DayChange::Planned | DayChange::Unplanned | DayChange::Kept | DayChange::Rested => {}
-        }
+        // What was shown as the longest run stays the longest: an undo shortens runs, and so does a rest day that is
+        // reported late and makes a later one the week's third.
+        self.raise_longest(today);
         let tally = self.days.entry(date).or_default();
         tally.change(change);
         if *tally == Tally::default() {
@@ -231,15 +250,22 @@ impl Streak {
 
     /// Freezes the streak from a day on. Freezing what is frozen changes nothing.
     pub fn freeze(&mut self, from: Date) {
-        match self.frozen.iter_mut().find(|freeze| freeze.until.is_none()) {
-            Some(open) => open.from = open.from.min(from),
-            None => self.frozen.push(Freeze { from, until: None }),
+        self.freeze_until(from, None);
+    }
+
+    /// Freezes the streak from a day on, until a day that counts again if it is known by now. A freeze that is in force
+    /// goes on from its own first day and gets the new end. So a pause with an end needs nobody who ends it.
+    pub fn freeze_until(&mut self, from: Date, until: Option<Date>) {
+        match self.frozen.iter_mut().find(|freeze| freeze.is_pause_beyond(from)) {
+            Some(pause) => (pause.from, pause.until) = (pause.from.min(from), until),
+            None => self.frozen.push(Freeze { from, until, pause: true }),
         }
+        self.frozen.retain(|freeze| freeze.until.is_none_or(|until| freeze.from < until));
     }
 
     /// Freezes the days from one until another, beside whatever else freezes them: days that a move left too short.
     pub fn excuse(&mut self, from: Date, until: Date) {
-        let days = Freeze { from, until: Some(until) };
+        let days = Freeze { from, until: Some(until), pause: false };
         if from < until && !self.frozen.contains(&days) {
             self.frozen.push(days);
         }
@@ -247,7 +273,7 @@ impl Streak {
 
     /// Ends the freeze: `on` is the first day that counts again.
     pub fn unfreeze(&mut self, on: Date) {
-        for freeze in self.frozen.iter_mut().filter(|freeze| freeze.until.is_none()) {
+        for freeze in self.frozen.iter_mut().filter(|freeze| freeze.is_pause_beyond(on)) {
             freeze.until = Some(on);
         }
         self.frozen.retain(|freeze| freeze.until.is_none_or(|until| freeze.from < until));
@@ -271,15 +297,16 @@ impl Streak {
     }
 
     /// The bonuses that remembered runs have reached and not been awarded yet, oldest first. They count as
-    /// awarded from here on. A run that holds the date of an award has had that milestone's bonus.
+    /// awarded from here on. A run that holds any of the days that earned an award has had that milestone's bonus: days that
+    /// were paid for are never paid for again, however reports and undos cut and join the runs.
     pub fn take_bonuses(&mut self, today: Date) -> Vec<Bonus> {
         self.raise_longest(today);
         let mut bonuses = Vec::new();
         for run in self.runs(today) {
             for (kept_days, amount) in STREAK_BONUSES {
-                let had = self.awarded.iter().any(|award| award.kept_days == kept_days && run.contains(award.on));
+                let had = self.awarded.iter().any(|award| award.kept_days == kept_days && run.shares_days_with(*award));
                 if let Some(reached_on) = run.reached(kept_days).filter(|_| !had) {
-                    self.awarded.push(Award { kept_days, on: reached_on });
+                    self.awarded.push(Award { kept_days, from: run.started, on: reached_on });
                     bonuses.push(Bonus { kept_days, amount, reached_on });
                 }
             }

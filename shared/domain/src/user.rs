@@ -2,11 +2,12 @@
 
 use jiff::{
     Timestamp,
-    civil::{Time, Weekday},
+    civil::{Date, DateTime, Time, Weekday},
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    days::resolve,
     ids::{CharityId, CompanyId, UserId},
     local_days::{DayStart, HeldDay, LocalDays},
     tier::{SubscriptionStatus, Tier},
@@ -44,6 +45,62 @@ pub enum UserStatus {
     Paused,
     Traveling,
     Sick,
+}
+
+/// Why a user pauses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PauseReason {
+    Paused,
+    Traveling,
+    Sick,
+}
+
+impl PauseReason {
+    #[must_use]
+    pub const fn status(self) -> UserStatus {
+        match self {
+            Self::Paused => UserStatus::Paused,
+            Self::Traveling => UserStatus::Traveling,
+            Self::Sick => UserStatus::Sick,
+        }
+    }
+}
+
+/// When a pause is to end: a date (from the beginning of that day on), a local time, or an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum PauseEnd {
+    Date(Date),
+    Local(DateTime),
+    At(Timestamp),
+}
+
+impl PauseEnd {
+    /// The instant that it means where this user lives.
+    #[must_use]
+    pub fn instant(self, user: &User) -> Timestamp {
+        match self {
+            Self::Date(date) => user.days().begins_at(date),
+            Self::Local(time) => resolve(time, &user.timezone.time_zone()),
+            Self::At(at) => at,
+        }
+    }
+}
+
+impl TryFrom<String> for PauseEnd {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        // The parsers of local times pass over what names a zone.
+        let local = text.bytes().all(|b| b.is_ascii_digit() || b"-:T.".contains(&b));
+        let end = match (local, text.len()) {
+            (true, 10) => text.parse().ok().map(Self::Date),
+            (true, 16..) => text.parse().ok().map(Self::Local),
+            _ => text.parse().ok().map(Self::At),
+        };
+        let must = "must be a date such as 2026-12-01, a local time such as 2026-12-01T09:00, or an RFC 3339 time";
+        end.ok_or_else(|| Invalid::new(must))
+    }
 }
 
 /// Commitments a week: 1 to 14.
@@ -256,6 +313,18 @@ pub struct Consents {
     pub data_processing: Option<Consent>,
 }
 
+impl Consents {
+    /// The last word on each purpose, by its name.
+    #[must_use]
+    pub fn by_purpose(&self) -> [(&'static str, Option<&Consent>); 3] {
+        [
+            ("calls", self.calls.as_ref()),
+            ("messages", self.messages.as_ref()),
+            ("data_processing", self.data_processing.as_ref()),
+        ]
+    }
+}
+
 /// Whether a purpose's consent stands.
 #[must_use]
 pub fn granted(consent: Option<&Consent>) -> bool {
@@ -298,6 +367,9 @@ pub struct User {
     pub obstacles: Vec<Text<200>>,
     pub charity_id: Option<CharityId>,
     pub status: UserStatus,
+    /// When a pause ends by itself.
+    #[serde(default)]
+    pub resumes_at: Option<Timestamp>,
     pub consents: Consents,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -320,6 +392,23 @@ impl User {
     #[must_use]
     pub fn may_be_called(&self) -> bool {
         self.may_be_contacted() && granted(self.consents.calls.as_ref())
+    }
+
+    /// Whether days are planned for this user: callable now, or as soon as a pause is over that ends by itself.
+    #[must_use]
+    pub fn is_planned_for(&self) -> bool {
+        let resumed = Self { status: UserStatus::Active, ..self.clone() };
+        self.may_be_called() || (self.resumes_at.is_some() && resumed.may_be_called())
+    }
+
+    /// Ends a pause whose time is over; whether there was one. The user is active from then on whoever writes it down, and when.
+    pub fn resume_if_due(&mut self, now: Timestamp) -> bool {
+        let due = self.status != UserStatus::Active && self.resumes_at.is_some_and(|at| at <= now);
+        if due {
+            self.status = UserStatus::Active;
+            self.resumes_at = None;
+        }
+        due
     }
 
     /// Whether Ivy may write to this user of its own accord.

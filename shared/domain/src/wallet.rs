@@ -93,6 +93,15 @@ pub struct Donated {
     pub cap_reached: Option<CapReached>,
 }
 
+/// Why an adjustment was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdjustmentRefused {
+    /// The period's cap leaves only this much.
+    CapReached { left: Pence },
+    /// Only this much was donated that could be taken back.
+    MoreThanWasDonated { donated: Pence },
+}
+
 /// What may still be donated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remaining {
@@ -227,6 +236,23 @@ impl Wallet {
         Donated { amount, cap_reached }
     }
 
+    /// Corrects what was donated, whole or not at all. What is added stays under the period's cap; what is taken back was
+    /// donated in this period, for an earlier one is closed. The daily sums are those of completions and stay.
+    ///
+    /// # Errors
+    /// What the correction would break; nothing changes then.
+    pub fn adjust(&mut self, amount: Pence, caps: Caps) -> Result<(), AdjustmentRefused> {
+        let left = caps.monthly.remaining_after(self.amount_used);
+        if amount > Pence::ZERO && amount > left {
+            return Err(AdjustmentRefused::CapReached { left });
+        }
+        if self.amount_used + amount < Pence::ZERO {
+            return Err(AdjustmentRefused::MoreThanWasDonated { donated: self.amount_used });
+        }
+        self.spend(amount);
+        Ok(())
+    }
+
     #[must_use]
     pub fn remaining(&self, today: Date, caps: Caps) -> Remaining {
         let period = caps.monthly.remaining_after(self.amount_used);
@@ -288,6 +314,8 @@ fn anchor_of(start: Timestamp, end: Timestamp) -> i8 {
 pub enum DonationKind {
     Completion,
     StreakBonus { kept_days: u32 },
+    /// An operator's correction; below zero where it takes back.
+    Adjustment,
 }
 
 /// One donation, written once and never changed.
@@ -353,6 +381,35 @@ mod tests {
         let none = wallet.donate_completion(date(2026, 11, 21), caps);
         assert_eq!((none.amount, none.cap_reached), (Pence::ZERO, Some(CapReached::Monthly)));
         assert_eq!((wallet.amount_used, wallet.lifetime_donated), (Pence(2000), Pence(2000)));
+    }
+
+    #[test]
+    fn an_adjustment_is_whole_or_not_at_all() {
+        let caps = Caps::of(Tier::B2cPro, None);
+        let mut wallet = Wallet::open(at("2026-11-21T12:00:00Z"), &PeriodRule::Billing);
+        let today = date(2026, 11, 21);
+        wallet.donate_completion(today, caps);
+        let before = wallet.clone();
+        assert_eq!(wallet.adjust(Pence(1901), caps), Err(AdjustmentRefused::CapReached { left: Pence(1900) }));
+        let taken = AdjustmentRefused::MoreThanWasDonated { donated: Pence(100) };
+        assert_eq!(wallet.adjust(Pence(-101), caps), Err(taken));
+        assert_eq!(wallet, before);
+        assert_eq!(wallet.adjust(Pence(1900), caps), Ok(()));
+        assert_eq!((wallet.amount_used, wallet.lifetime_donated), (Pence(2000), Pence(2000)));
+        assert_eq!(wallet.adjust(Pence(-2000), caps), Ok(()));
+        assert_eq!((wallet.amount_used, wallet.lifetime_donated), (Pence::ZERO, Pence::ZERO));
+        assert_eq!(wallet.daily, before.daily, "a day's cap is not given back");
+    }
+
+    #[test]
+    fn what_was_donated_in_an_earlier_period_is_not_taken_back() {
+        let mut wallet = Wallet::open(at("2026-11-21T12:00:00Z"), &PeriodRule::Billing);
+        let caps = Caps::of(Tier::B2cPro, None);
+        wallet.donate_bonus(Pence(300), caps);
+        assert!(wallet.roll(wallet.period_end, &PeriodRule::Billing));
+        let refused = AdjustmentRefused::MoreThanWasDonated { donated: Pence::ZERO };
+        assert_eq!(wallet.adjust(Pence(-1), caps), Err(refused));
+        assert_eq!(wallet.lifetime_donated, Pence(300));
     }
 
     #[test]

@@ -63,6 +63,9 @@ pub struct Workout {
     pub source: ReportedBy,
     /// The completion donation; stays when the completion is undone, so that it is never made twice.
     pub donation_id: Option<DonationId>,
+    /// It has had its one chance to donate, also where a cap left nothing: a later period does not make up for it.
+    #[serde(default)]
+    pub donation_decided: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub logged_at: Option<Timestamp>,

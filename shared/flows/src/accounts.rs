@@ -1,23 +1,45 @@
-//! Users: signing up, onboarding, changing what Ivy knows.
+//! Users: signing up, onboarding, changing what Ivy knows, pausing, and what they agree to.
+//!
+//! Whatever changes a user goes through [`add_changed_user`], so that what follows from a change follows from every way to
+//! make it: the history of consents, the streak's freeze, the timer that ends a pause, the plan of the day. A change that
+//! forbids calls cancels those that wait in its own transaction: a worker that is about to claim one then fails on the
+//! call's version, so nothing rings once the change was answered. Another condition on the profile in the claim was
+//! rejected, since it would make every claim wait for every change of the user.
+//!
+//! A pause with an end needs nobody to end it: the streak's freeze has the end from the start, and [`User::resume_if_due`]
+//! counts the user as active from then on. A timer writes it down and plans the day; planning itself does so if the timer
+//! was lost.
 
 use ivy_domain::{
-    CharityId, Email, Phone, SubscriptionStatus, Text, Tier, User, UserId, Zone, days,
+    CharityId, ConsentId, Email, Phone, SubscriptionStatus, Text, Tier, User, UserId, Zone,
+    call::CallEvent,
+    days,
     local_days::DayStart,
     user::{
-        CommunicationPreference, Consent, ConsentSource, Consents, Track, UserStatus, WeekdaySet, WeeklyGoal, Window,
+        CommunicationPreference, Consent, ConsentSource, Consents, PauseEnd, PauseReason, Track, UserStatus,
+        WeekdaySet, WeeklyGoal, Window,
     },
     values::{Contact, Locale},
 };
-use ivy_store::{Me, Profile, Transaction};
-use jiff::{Timestamp, civil::Date};
+use ivy_store::{ConsentWord, Me, Profile, Progress, StoreError, Transaction};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 
 use crate::{
-    Error, FieldError, Ivy,
+    Error, FieldError, Ivy, calls,
     idempotency::Once,
     outbox::{self, Effect},
     retrying::{contended, until_settled},
     sign_in,
 };
+
+/// The cause of a call that a pause cancelled.
+pub(crate) const PAUSED: &str = "paused";
+/// The cause of a call that was cancelled because its user withdrew a consent.
+pub(crate) const CONSENT_WITHDRAWN: &str = "consent_withdrawn";
+/// How many calls one change cancels; each takes two writes of a transaction's hundred. More are cancelled when they are due.
+const MOST_WITHDRAWN: usize = 40;
+/// A pause ends within a year, if it has an end.
+const LONGEST_PAUSE: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// What a person gives to sign up.
 #[derive(Debug, Clone)]
@@ -62,6 +84,7 @@ impl NewUser {
             obstacles: Vec::new(),
             charity_id: None,
             status: UserStatus::default(),
+            resumes_at: None,
             consents: Consents::default(),
             created_at: now,
             updated_at: now,
@@ -130,15 +153,31 @@ pub struct ConsentChoices {
 }
 
 impl ConsentChoices {
-    fn at(self, now: Timestamp, wording_version: &str) -> Consents {
+    fn at(self, now: Timestamp, source: ConsentSource, wording_version: &str) -> Consents {
         let consent = |granted| {
             let wording_version = wording_version.to_owned();
-            Some(Consent { granted, at: now, source: ConsentSource::Onboarding, wording_version })
+            Some(Consent { granted, at: now, source, wording_version })
         };
         Consents {
             calls: consent(self.calls),
             messages: consent(self.messages),
             data_processing: consent(self.data_processing),
+        }
+    }
+
+    /// The same, where what was said before under the same wording stands as it was said.
+    fn after(self, before: &Consents, now: Timestamp, source: ConsentSource, wording_version: &str) -> Consents {
+        let said = self.at(now, source, wording_version);
+        let settle = |before: &Option<Consent>, after: Option<Consent>| match (before, &after) {
+            (Some(old), Some(new)) if old.granted == new.granted && old.wording_version == new.wording_version => {
+                before.clone()
+            }
+            _ => after,
+        };
+        Consents {
+            calls: settle(&before.calls, said.calls),
+            messages: settle(&before.messages, said.messages),
+            data_processing: settle(&before.data_processing, said.data_processing),
         }
     }
 }
@@ -187,7 +226,7 @@ pub async fn onboard_user(
         changed.why_started = given.why_started;
         changed.obstacles = given.obstacles;
         changed.charity_id = given.charity_id;
-        changed.consents = given.consents.at(now, &ivy.settings.consent_wording_version);
+        changed.consents = given.consents.at(now, ConsentSource::Onboarding, &ivy.settings.consent_wording_version);
         changed.onboarded_at = Some(now);
         save(ivy, &me, changed, once, now).await
     })
@@ -276,15 +315,165 @@ pub async fn update_user(ivy: &Ivy, user: UserId, changes: UserChanges) -> Resul
     }
     let changes = &changes;
     until_settled(ivy, || async move {
-        let me = ivy.me(user).await?;
+        let now = ivy.now();
+        let me = as_written(ivy, user).await?;
         let mut changed = me.user().clone();
+        changed.resume_if_due(now);
         changes.clone().apply(&mut changed);
+        if changed == *me.user() {
+            return Ok(changed);
+        }
+        save(ivy, &me, changed, None, now).await
+    })
+    .await
+}
+
+/// The user as the table has them: to see what a change changes, also that a pause is over.
+async fn as_written(ivy: &Ivy, user: UserId) -> Result<Me, Error> {
+    ivy.store.me(user).await?.ok_or(Error::NotFound("user"))
+}
+
+/// Pauses a user. The streak is frozen from today on, and the calls that wait and are due before the pause's end are
+/// cancelled. Who is paused already gets the new reason and end; the freeze goes on from its first day.
+///
+/// # Errors
+/// A conflict `not-onboarded`; [`Error::Invalid`] for an end that is not ahead, or more than a year away.
+pub async fn pause_user(ivy: &Ivy, user: UserId, reason: PauseReason, until: Option<PauseEnd>) -> Result<User, Error> {
+    until_settled(ivy, || async move {
+        let now = ivy.now();
+        let me = as_written(ivy, user).await?;
+        if me.user().onboarded_at.is_none() {
+            let detail = "There is nothing to pause before onboarding. Onboard first, or withdraw consents.".to_owned();
+            return Err(Error::Conflict { slug: "not-onboarded", detail });
+        }
+        let mut changed = me.user().clone();
+        changed.resume_if_due(now);
+        changed.status = reason.status();
+        changed.resumes_at = until.map(|end| pause_end(end, me.user(), now)).transpose()?;
+        if changed == *me.user() {
+            return Ok(changed);
+        }
+        let mut transaction = ivy.store.transaction();
+        withdraw_calls(ivy, &mut transaction, &me, changed.resumes_at, PAUSED, now).await?;
+        let profile = add_changed_user(ivy, &mut transaction, &me, changed, now)?;
+        commit(transaction, profile).await
+    })
+    .await
+}
+
+fn pause_end(end: PauseEnd, user: &User, now: Timestamp) -> Result<Timestamp, Error> {
+    let at = end.instant(user);
+    if at <= now {
+        return Err(Error::invalid("until", "must lie ahead"));
+    }
+    if at.duration_since(now) > LONGEST_PAUSE {
+        return Err(Error::invalid("until", "must lie within a year"));
+    }
+    // Timers go by whole seconds.
+    Ok(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+/// Ends a pause: today counts again, and what remains of it is planned. For who is active it changes nothing.
+///
+/// # Errors
+/// When the table fails.
+pub async fn resume_user(ivy: &Ivy, user: UserId) -> Result<User, Error> {
+    until_settled(ivy, || async move {
+        let me = as_written(ivy, user).await?;
+        let mut changed = me.user().clone();
+        changed.status = UserStatus::Active;
+        changed.resumes_at = None;
         if changed == *me.user() {
             return Ok(changed);
         }
         save(ivy, &me, changed, None, ivy.now()).await
     })
     .await
+}
+
+/// Writes down that a pause is over, if it is; the work of its timer, or of planning. Once: the second finds the user active.
+///
+/// # Errors
+/// When the table fails; the job is delivered again.
+pub(crate) async fn resume_when_due(ivy: &Ivy, user: UserId) -> Result<(), Error> {
+    until_settled(ivy, || async move {
+        let now = ivy.now();
+        let Some(me) = ivy.store.me(user).await? else {
+            tracing::info!(event = "user_gone", user_id = %user);
+            return Ok(());
+        };
+        let mut changed = me.user().clone();
+        if !changed.resume_if_due(now) {
+            return Ok(());
+        }
+        tracing::info!(event = "pause_ended", user_id = %user);
+        save(ivy, &me, changed, None, now).await.map(|_| ())
+    })
+    .await
+}
+
+/// Sets what a user agrees to, for every purpose. What is said again under the same wording stands as it was said first.
+/// Without consent to calls, or to the processing of data at all, waiting calls are cancelled; messages are suppressed when
+/// they would be sent.
+///
+/// # Errors
+/// When the table fails.
+pub async fn set_consents(ivy: &Ivy, user: UserId, choices: ConsentChoices) -> Result<User, Error> {
+    until_settled(ivy, || async move {
+        let now = ivy.now();
+        let me = as_written(ivy, user).await?;
+        let mut changed = me.user().clone();
+        let wording = &ivy.settings.consent_wording_version;
+        changed.consents = choices.after(&me.user().consents, now, ConsentSource::Api, wording);
+        if changed == *me.user() {
+            return Ok(changed);
+        }
+        let mut transaction = ivy.store.transaction();
+        if !(choices.calls && choices.data_processing) {
+            withdraw_calls(ivy, &mut transaction, &me, None, CONSENT_WITHDRAWN, now).await?;
+        }
+        let profile = add_changed_user(ivy, &mut transaction, &me, changed, now)?;
+        commit(transaction, profile).await
+    })
+    .await
+}
+
+/// Cancels the calls that wait and are due before a time, in the transaction of what forbids them.
+pub(crate) async fn withdraw_calls(
+    ivy: &Ivy,
+    transaction: &mut Transaction<'_>,
+    me: &Me,
+    before: Option<Timestamp>,
+    cause: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let waiting = ivy.store.waiting_calls(me.id(), now).await?;
+    let due = waiting.iter().filter(|stored| before.is_none_or(|before| stored.call.due_at < before));
+    for stored in due.take(MOST_WITHDRAWN) {
+        let event = CallEvent::Cancelled { by: cause.to_owned() };
+        if let Ok(cancelled) = calls::apply(transaction, me, stored, &event, now)? {
+            transaction.call(&cancelled);
+        }
+    }
+    Ok(())
+}
+
+/// Commits a changed user; answers them as they are stored.
+async fn commit(transaction: Transaction<'_>, profile: Profile) -> Result<User, Error> {
+    match transaction.commit().await {
+        Ok(()) => Ok(User { version: profile.user.version + 1, ..profile.user }),
+        Err(error) => Err(not_saved(error)),
+    }
+}
+
+fn not_saved(error: StoreError) -> Error {
+    if error.failed("phone") {
+        taken("phone")
+    } else if error.failed("email") {
+        taken("email")
+    } else {
+        contended(error)
+    }
 }
 
 /// Moves a user's days to the zone and day start they have now; answers the days that the move makes too short to be missed.
@@ -316,23 +505,17 @@ pub(crate) async fn save(
     once: Option<&Once<User>>,
     now: Timestamp,
 ) -> Result<User, Error> {
-    let before = me.user();
     let mut transaction = ivy.store.transaction();
     let profile = add_changed_user(ivy, &mut transaction, me, changed, now)?;
     if let Some(once) = once {
         once.keep(&mut transaction, &ivy.store, &profile.user, now);
     }
-    let saved = transaction.commit().await;
-    match saved {
-        Ok(()) => Ok(User { version: before.version + 1, ..profile.user }),
-        Err(error) if error.failed("phone") => Err(taken("phone")),
-        Err(error) if error.failed("email") => Err(taken("email")),
-        Err(error) => Err(contended(error)),
-    }
+    commit(transaction, profile).await
 }
 
-/// Adds a changed profile to a transaction: the profile itself, the ownership of phone and e-mail, the preferred days of the
-/// streak, the day that a move falls into, and the new plan of the day. Answers the profile as it is written.
+/// Adds a changed profile to a transaction: the profile itself, the ownership of phone and e-mail, the history of consents, the
+/// streak's preferred days and freeze, the day that a move falls into, the timer of a pause, and the new plan of the day.
+/// Answers the profile as it is written.
 pub(crate) fn add_changed_user(
     ivy: &Ivy,
     transaction: &mut Transaction<'_>,
@@ -345,18 +528,18 @@ pub(crate) fn add_changed_user(
     let excused = move_days(before, &mut profile.user, now);
     let after = &profile.user;
     transaction.user(&profile);
-    if after.phone != before.phone {
-        transaction.own_phone(&profile).release_phone(&ivy.store.keyring().phone_hash(&before.phone));
-    }
-    if after.email != before.email {
-        transaction.own_email(&profile);
-        if let Some(email) = &before.email {
-            transaction.release_email(&ivy.store.keyring().email_hash(email));
+    add_ownership(ivy, transaction, me, &profile);
+    for ((purpose, old), (_, new)) in before.consents.by_purpose().into_iter().zip(after.consents.by_purpose()) {
+        if let Some(consent) = new.filter(|new| old != Some(*new)) {
+            let word =
+                ConsentWord { id: ConsentId::generate(now), purpose: purpose.to_owned(), consent: consent.clone() };
+            transaction.consent(after.id, &word);
         }
     }
     let onboarding = before.onboarded_at.is_none() && after.onboarded_at.is_some();
     let other_days = after.preferred_days != before.preferred_days || onboarding;
-    if other_days || excused.is_some() {
+    let other_pause = (after.status, after.resumes_at) != (before.status, before.resumes_at);
+    if other_days || excused.is_some() || other_pause {
         let mut progress = me.progress();
         if other_days {
             progress.streak.set_preferred_days(after.preferred_days, after.days().date_of(now));
@@ -364,12 +547,74 @@ pub(crate) fn add_changed_user(
         if let Some((from, until)) = excused {
             progress.streak.excuse(from, until);
         }
+        if other_pause {
+            freeze(&mut progress, before, after, now);
+        }
         transaction.progress(after.id, &progress);
     }
+    add_resume_timers(transaction, before, after, now)?;
     if onboarding || plans_differently(before, after) {
         let mut dates = vec![days::local_date(now, &after.timezone), days::local_date(now, &before.timezone)];
         dates.dedup();
         outbox::add(transaction, &Effect::PlanUser { user_id: after.id, dates, from: now }, now)?;
     }
     Ok(profile)
+}
+
+/// Who owns which phone and e-mail address. With an address go the link and code that were sent to it; with a phone goes
+/// WhatsApp's permission for free text, which the new number has not given.
+fn add_ownership(ivy: &Ivy, transaction: &mut Transaction<'_>, me: &Me, profile: &Profile) {
+    let (before, after) = (me.user(), &profile.user);
+    let keyring = ivy.store.keyring();
+    if after.phone != before.phone {
+        let old = Contact::Phone(before.phone.clone());
+        transaction
+            .own_phone(profile)
+            .release_phone(&keyring.phone_hash(&before.phone))
+            .forget_sign_in_request(&sign_in::contact_hash(ivy, &old));
+        let mut contact = me.contact.clone();
+        contact.sms_inbound_at = contact.sms_inbound_at.max(contact.whatsapp_inbound_at);
+        contact.whatsapp_inbound_at = None;
+        transaction.contact(after.id, &contact);
+    }
+    if after.email != before.email {
+        transaction.own_email(profile);
+        if let Some(email) = &before.email {
+            let old = Contact::Email(email.clone());
+            transaction
+                .release_email(&keyring.email_hash(email))
+                .forget_sign_in_request(&sign_in::contact_hash(ivy, &old));
+        }
+    }
+}
+
+/// Brings the streak's freeze in line with a pause that begins, changes, or ends.
+fn freeze(progress: &mut Progress, before: &User, after: &User, now: Timestamp) {
+    let days = after.days();
+    if after.status == UserStatus::Active {
+        // A pause that was over before somebody noticed ended on its own day.
+        let ended_at = before.resumes_at.filter(|at| *at <= now).unwrap_or(now);
+        progress.streak.unfreeze(days.date_of(ended_at));
+    } else {
+        progress.streak.freeze_until(days.date_of(now), after.resumes_at.map(|at| days.date_of(at)));
+    }
+}
+
+fn add_resume_timers(
+    transaction: &mut Transaction<'_>,
+    before: &User,
+    after: &User,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if before.resumes_at == after.resumes_at {
+        return Ok(());
+    }
+    let user_id = after.id;
+    if let Some(at) = before.resumes_at.filter(|at| *at > now) {
+        outbox::add(transaction, &Effect::ClearResumeTimer { user_id, at }, now)?;
+    }
+    match after.resumes_at {
+        Some(at) => outbox::add(transaction, &Effect::SetResumeTimer { user_id, at }, now),
+        None => Ok(()),
+    }
 }

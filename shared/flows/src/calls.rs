@@ -1,17 +1,18 @@
 //! Calls as their owners and the jobs handle them: scheduling, cancelling, and writing a transition with its effects.
 
 use ivy_domain::{
-    CallId, Text, UserId,
-    call::{self, Call, CallEffect, CallEvent, CallPolicy, CallState, CallType, CallWindow, TransitionError},
+    AdminId, CallId, Text, UserId,
+    call::{self, Call, CallEffect, CallEvent, CallPolicy, CallState, CallType, CallWindow, Outcome, TransitionError},
     days,
     message::{Notice, Via},
     user::Window,
 };
-use ivy_store::{Me, StoredCall, Transaction};
+use ivy_store::{Line, Me, StoredCall, Transaction};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     Error, FieldError, Ivy,
+    audit::{self, Reason},
     idempotency::Once,
     messages::{self, Outgoing},
     outbox::{self, Effect},
@@ -20,7 +21,12 @@ use crate::{
 
 /// How long after its time a call may still start when nothing else is said.
 const DEFAULT_WINDOW: SignedDuration = SignedDuration::from_mins(30);
-/// How far ahead a call may be scheduled.
+/// For how long a call that was asked for at once may start.
+const AT_ONCE: SignedDuration = SignedDuration::from_mins(15);
+/// How long the line is kept for a call that was asked for at once, until its first attempt takes it.
+const RESERVED: SignedDuration = SignedDuration::from_secs(60);
+/// How far ahead a call may be scheduled; for one that is moved, counted from its creation, so that a query over the ids of the
+/// last weeks finds every call that waits.
 const FURTHEST: SignedDuration = SignedDuration::from_hours(31 * 24);
 /// After a missed call the message waits this long for a sign of life.
 const FOLLOW_UP_DELAY: SignedDuration = SignedDuration::from_mins(call::FOLLOW_UP_DELAY_MINUTES as i64);
@@ -47,32 +53,175 @@ pub async fn schedule_call(ivy: &Ivy, user: UserId, new: NewCall, once: Option<&
         let now = ivy.now();
         let me = ivy.me(user).await?;
         if !me.user().may_be_called() {
-            let detail = "Ivy may not call this user: finish onboarding, give consent to calls, or resume.".to_owned();
-            return Err(Error::Conflict { slug: "calls-not-allowed", detail });
+            return Err(not_allowed());
         }
-        let window = window_of(&me, new, now)?;
-        let zone = me.user().timezone.clone();
-        let id = CallId::generate(now);
-        let stored = StoredCall::new(Call::scheduled(id, user, new.call_type, new.scheduled_time, window, zone, now));
-        let mut transaction = ivy.store.transaction();
-        transaction.call(&stored);
-        let effect = Effect::SetCallTimer { user_id: user, call_id: id, due_at: new.scheduled_time };
-        outbox::add(&mut transaction, &effect, now)?;
-        if let Some(once) = once {
-            once.keep(&mut transaction, &ivy.store, &stored.call, now);
-        }
-        transaction.commit().await.map_err(contended)?;
-        Ok(Call { version: 1, ..stored.call })
+        let window = window_of(&me, new, now, now)?;
+        let stored = new_call(&me, CallId::generate(now), new.call_type, new.scheduled_time, window, now);
+        add_call(ivy, ivy.store.transaction(), stored, once, now).await
     })
     .await
 }
 
-fn window_of(me: &Me, new: &NewCall, now: Timestamp) -> Result<CallWindow, Error> {
+/// Calls a user who asks for it, now. The user's own word stands, quiet hours or not.
+///
+/// It takes the user's line at once, as a reservation that its first attempt takes over: of two who ask at once one gets a call.
+///
+/// # Errors
+/// A conflict `calls-not-allowed` as for [`schedule_call`], and `call-under-way` while another call of theirs rings, is talked
+/// on, or was asked for a moment ago.
+pub async fn initiate_call(
+    ivy: &Ivy,
+    user: UserId,
+    call_type: CallType,
+    once: Option<&Once<Call>>,
+) -> Result<Call, Error> {
+    until_settled(ivy, || async move {
+        let now = ivy.now();
+        let me = ivy.me(user).await?;
+        if !me.user().may_be_called() {
+            return Err(not_allowed());
+        }
+        if line_is_busy(ivy, user, now).await? {
+            let detail = "Ivy is calling, or talking with you. Wait for the end of that call.".to_owned();
+            return Err(Error::Conflict { slug: "call-under-way", detail });
+        }
+        let window = CallWindow { opens_at: now, closes_at: now + AT_ONCE };
+        let id = CallId::generate(now);
+        let stored = new_call(&me, id, call_type, now, window, now);
+        let line = Line { call_id: id, attempt_id: id.to_string(), lease_until: now + RESERVED };
+        let mut transaction = ivy.store.transaction();
+        transaction.take_line(user, &line, now);
+        add_call(ivy, transaction, stored, once, now).await
+    })
+    .await
+}
+
+fn new_call(
+    me: &Me,
+    id: CallId,
+    call_type: CallType,
+    due_at: Timestamp,
+    window: CallWindow,
+    now: Timestamp,
+) -> StoredCall {
+    StoredCall::new(Call::scheduled(id, me.id(), call_type, due_at, window, me.user().timezone.clone(), now))
+}
+
+/// Writes a new call with the effect that wakes it.
+async fn add_call(
+    ivy: &Ivy,
+    mut transaction: Transaction<'_>,
+    stored: StoredCall,
+    once: Option<&Once<Call>>,
+    now: Timestamp,
+) -> Result<Call, Error> {
+    let call = &stored.call;
+    transaction.call(&stored);
+    let wake = Effect::SetCallTimer { user_id: call.user_id, call_id: call.id, due_at: call.due_at };
+    outbox::add(&mut transaction, &wake, now)?;
+    if let Some(once) = once {
+        once.keep(&mut transaction, &ivy.store, call, now);
+    }
+    transaction.commit().await.map_err(contended)?;
+    Ok(Call { version: 1, ..stored.call })
+}
+
+/// Whether another call rings the user, is talked on, or was asked for a moment ago. A line whose attempt is over is freed:
+/// whoever ended it could not.
+pub(crate) async fn line_is_busy(ivy: &Ivy, user: UserId, now: Timestamp) -> Result<bool, Error> {
+    let Some(line) = ivy.store.line(user).await?.filter(|line| line.lease_until >= now) else { return Ok(false) };
+    let holder = ivy.store.call(user, line.call_id).await?;
+    let held = holder.is_some_and(|stored| holds(&stored.call, &line));
+    if !held {
+        ivy.store.release_line(user, &line.attempt_id).await?;
+    }
+    Ok(held)
+}
+
+/// Whether a line is still its call's: for the attempt that runs, or reserved for the first.
+fn holds(call: &Call, line: &Line) -> bool {
+    match call.state {
+        CallState::Initiating | CallState::InProgress => call.is_current_attempt(Some(&line.attempt_id), None),
+        CallState::Scheduled => line.attempt_id == call.id.to_string(),
+        CallState::Completed | CallState::Missed | CallState::Retry | CallState::Failed | CallState::Cancelled => false,
+    }
+}
+
+fn not_allowed() -> Error {
+    let detail = "Ivy may not call this user: finish onboarding, give consent to calls, or resume.".to_owned();
+    Error::Conflict { slug: "calls-not-allowed", detail }
+}
+
+/// Another time for a call.
+#[derive(Debug, Clone, Copy)]
+pub struct NewTime {
+    pub scheduled_time: Timestamp,
+    pub window_start: Option<Timestamp>,
+    pub window_end: Option<Timestamp>,
+}
+
+/// Moves a call that has not begun, or that waits for its next attempt.
+///
+/// # Errors
+/// Not found; [`Error::Invalid`] as for [`schedule_call`]; a conflict `calls-not-allowed` as there, or
+/// `call-not-reschedulable` that names the state it is in.
+pub async fn reschedule_call(
+    ivy: &Ivy,
+    user: UserId,
+    id: CallId,
+    time: NewTime,
+    once: Option<&Once<Call>>,
+) -> Result<Call, Error> {
+    until_settled(ivy, || async move {
+        let now = ivy.now();
+        let (me, stored, _) = ivy.store.me_and_call(user, id, None).await?;
+        let me = me.ok_or(Error::NotFound("user"))?.at(now);
+        let stored = stored.ok_or(Error::NotFound("call"))?;
+        if !me.user().may_be_called() {
+            return Err(not_allowed());
+        }
+        let call_type = stored.call.call_type;
+        let NewTime { scheduled_time, window_start, window_end } = time;
+        let window = window_of(
+            &me,
+            &NewCall { call_type, scheduled_time, window_start, window_end },
+            stored.call.created_at,
+            now,
+        )?;
+        let call = call::rescheduled(&stored.call, scheduled_time, window, &me.user().timezone, now).ok_or_else(|| {
+            let state = stored.call.state.name();
+            let detail = format!("A call can be moved while it waits; this one is {state}. Schedule a new one.");
+            Error::Conflict { slug: "call-not-reschedulable", detail }
+        })?;
+        let moved = StoredCall { call, ..stored.clone() };
+        let mut transaction = ivy.store.transaction();
+        transaction.call(&moved);
+        // Timers are named by the second, and effects come in no promised order: the new timer must not be cleared as the old.
+        if stored.call.due_at.as_second() != scheduled_time.as_second() {
+            let clear = Effect::ClearCallTimer { call_id: id, due_at: stored.call.due_at };
+            outbox::add(&mut transaction, &clear, now)?;
+        }
+        let wake = Effect::SetCallTimer { user_id: user, call_id: id, due_at: scheduled_time };
+        outbox::add(&mut transaction, &wake, now)?;
+        let moved = Call { version: stored.call.version + 1, ..moved.call };
+        if let Some(once) = once {
+            once.keep(&mut transaction, &ivy.store, &moved, now);
+        }
+        transaction.commit().await.map_err(contended)?;
+        Ok(moved)
+    })
+    .await
+}
+
+/// The window of a call that was created at a time, or everything that is wrong with the times that were asked for.
+fn window_of(me: &Me, new: &NewCall, created_at: Timestamp, now: Timestamp) -> Result<CallWindow, Error> {
     let mut wrong = Vec::new();
     if new.scheduled_time <= now {
         wrong.push(FieldError::new("scheduled_time", "must lie in the future"));
     } else if new.scheduled_time.duration_since(now) > FURTHEST {
         wrong.push(FieldError::new("scheduled_time", "must lie within 31 days"));
+    } else if new.scheduled_time.duration_since(created_at) > FURTHEST {
+        wrong.push(FieldError::new("scheduled_time", "must lie within 31 days of when the call was created"));
     }
     let opens_at = new.window_start.unwrap_or(new.scheduled_time);
     let closes_at = new.window_end.unwrap_or_else(|| usual_window_end(me, new.scheduled_time));
@@ -125,6 +274,50 @@ pub async fn cancel_call(ivy: &Ivy, user: UserId, id: CallId) -> Result<Call, Er
         transaction.call(&moved);
         transaction.commit().await.map_err(contended)?;
         Ok(moved.call)
+    })
+    .await
+}
+
+/// What an operator says that a call achieved.
+#[derive(Debug, Clone)]
+pub struct Correction {
+    pub outcome: Outcome,
+    pub reason: Reason,
+}
+
+/// Sets what a call that is over achieved, on an operator's word. It changes what is shown and counted of the call, and nothing
+/// that was logged or donated.
+///
+/// # Errors
+/// Not found; a conflict `call-not-over` that names the state it is in.
+pub async fn record_outcome(
+    ivy: &Ivy,
+    by: AdminId,
+    user: UserId,
+    id: CallId,
+    correction: &Correction,
+    once: Option<&Once<Call>>,
+) -> Result<Call, Error> {
+    until_settled(ivy, || async move {
+        let now = ivy.now();
+        let (me, stored, _) = ivy.store.me_and_call(user, id, None).await?;
+        let (Some(me), Some(mut stored)) = (me, stored) else { return Err(Error::NotFound("call")) };
+        if !stored.call.state.is_terminal() {
+            let state = stored.call.state.name();
+            let detail = format!("An outcome is recorded once the call is over; this one is {state}. Wait, or cancel it.");
+            return Err(Error::Conflict { slug: "call-not-over", detail });
+        }
+        (stored.call.outcome, stored.outcome_recorded) = (Some(correction.outcome), true);
+        stored.call.updated_at = now;
+        let mut transaction = ivy.store.transaction();
+        transaction.call(&stored);
+        audit::note(&mut transaction, &me.profile, by, "record-outcome", id, Some(&correction.reason), now);
+        stored.call.version += 1;
+        if let Some(once) = once {
+            once.keep(&mut transaction, &ivy.store, &stored.call, now);
+        }
+        transaction.commit().await.map_err(contended)?;
+        Ok(stored.call)
     })
     .await
 }
@@ -206,10 +399,14 @@ fn add_effect(
     }
 }
 
-/// Gives the slot of an ended attempt back. Best effort: a slot is a lease and frees itself.
-pub(crate) async fn release_slot(ivy: &Ivy, stored: &StoredCall) {
+/// Gives the slot and the line of an ended attempt back. Best effort: a slot is a lease and frees itself; a line that is
+/// held by an attempt that is over is freed by the next call that wants it.
+pub(crate) async fn release(ivy: &Ivy, stored: &StoredCall) {
     let (Some(slot), Some(attempt)) = (stored.slot, &stored.call.attempt) else { return };
     if let Err(error) = ivy.store.release_slot(slot, &attempt.id).await {
         tracing::warn!(event = "slot_not_released", slot, call_id = %stored.call.id, %error);
+    }
+    if let Err(error) = ivy.store.release_line(stored.call.user_id, &attempt.id).await {
+        tracing::warn!(event = "line_not_released", call_id = %stored.call.id, %error);
     }
 }

@@ -2,19 +2,19 @@
 //!
 //! [`Ledger`] gathers everything that one happening changes about a user (workouts, streak, wallet, counters, donations,
 //! totals, messages) and writes it into one transaction, so that a completion is one read and one transaction whoever
-//! reports it. A workout donates once in its life: its `donation_id` stays when the completion is undone.
+//! reports it. A workout has one chance to donate in its life (`donation_decided`), and its `donation_id` stays when the completion is undone.
 
 use ivy_domain::{
-    DonationId, Pence, Text, WorkoutId,
+    DonationId, MarkerId, Pence, ScoreId, Text, WorkoutId,
     charity::Charity,
     message::{Notice, Via},
     scores::{Score, ScoreKind},
     stats::Counters,
     streak::{Bonus, DayChange, Recorded},
-    wallet::{CapReached, Caps, Donated, Donation, DonationKind, Wallet},
+    wallet::{AdjustmentRefused, CapReached, Caps, Donated, Donation, DonationKind, Wallet},
     workout::{ReportedBy, Workout, WorkoutStatus},
 };
-use ivy_store::{Me, Progress, Transaction};
+use ivy_store::{MarkerEntry, Me, Progress, ScoreEntry, Transaction};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 
 use crate::{
@@ -58,7 +58,8 @@ pub struct Ledger<'a> {
     counters_changed: bool,
     workouts: Vec<(Workout, Option<Date>)>,
     donations: Vec<Donation>,
-    scores: Vec<(ScoreKind, Score)>,
+    deleted: Option<Workout>,
+    scores: Option<ScoreEntry>,
     markers: Vec<Text<200>>,
     completions: i64,
     notices: Vec<Notice>,
@@ -85,7 +86,8 @@ impl<'a> Ledger<'a> {
             counters_changed: false,
             workouts: Vec::new(),
             donations: Vec::new(),
-            scores: Vec::new(),
+            deleted: None,
+            scores: None,
             markers: Vec::new(),
             completions: 0,
             notices: Vec::new(),
@@ -132,9 +134,11 @@ impl<'a> Ledger<'a> {
         self.note(workout, None);
     }
 
-    /// Moves a planned workout to another day.
+    /// Moves a planned workout to another day. A day that is over keeps its commitment: a miss is not undone by moving the plan.
     pub fn move_plan(&mut self, workout: Workout, from: Date) {
-        self.record(from, DayChange::Unplanned);
+        if from >= self.today {
+            self.record(from, DayChange::Unplanned);
+        }
         self.record(workout.date, DayChange::Planned);
         self.follow(&workout);
         self.note(workout, Some(from));
@@ -147,6 +151,19 @@ impl<'a> Ledger<'a> {
             self.follow(&workout);
         }
         self.note(workout, None);
+    }
+
+    /// Deletes a workout. What it counted for is undone as if it had been skipped; donations stay. While its day is not
+    /// over, its plan is no commitment any more; afterwards it remains one, for a miss is not undone by deleting the plan.
+    pub fn delete(&mut self, workout: Workout) {
+        self.follow_day(workout.date, workout.status, WorkoutStatus::Skipped);
+        if workout.planned_time.is_some() && workout.date >= self.today {
+            self.record(workout.date, DayChange::Unplanned);
+        }
+        self.progress.agenda.forget(workout.id);
+        self.progress_changed = true;
+        self.counters_changed |= workout.status.keeps_the_day();
+        self.deleted = Some(workout);
     }
 
     /// The workout that a report without an id is about: the day's first open plan, or a new one without a plan; `None` when
@@ -174,6 +191,7 @@ impl<'a> Ledger<'a> {
             timezone: self.me.user().timezone.clone(),
             source: report.source,
             donation_id: None,
+            donation_decided: false,
             created_at: self.now,
             updated_at: self.now,
             logged_at: None,
@@ -191,17 +209,15 @@ impl<'a> Ledger<'a> {
         logged.logged_at = Some(report.at);
         self.follow_day(workout.date, workout.status, report.status);
         let mut result = Logged::default();
-        if report.status.keeps_the_day() {
-            let first = logged.donation_id.is_none();
-            if first {
-                self.donate_completion(&mut logged, &mut result);
-            }
-            for bonus in self.progress.streak.take_bonuses(self.today) {
-                self.donate_bonus(bonus, &mut result);
-            }
-            if first {
-                self.notices.push(self.confirmation(&result));
-            }
+        let first = report.status.keeps_the_day() && !logged.donation_decided;
+        if first {
+            logged.donation_decided = true;
+            self.donate_completion(&mut logged, &mut result);
+        }
+        // Not only a kept day can bring a run to its milestone: a rest day that is told late joins two.
+        self.take_bonuses(&mut result);
+        if first {
+            self.notices.push(self.confirmation(&result));
         }
         self.follow(&logged);
         self.progress_changed = true;
@@ -209,6 +225,12 @@ impl<'a> Ledger<'a> {
         self.counters_changed = true;
         self.note(logged.clone(), None);
         (logged, result)
+    }
+
+    fn take_bonuses(&mut self, result: &mut Logged) {
+        for bonus in self.progress.streak.take_bonuses(self.today) {
+            self.donate_bonus(bonus, result);
+        }
     }
 
     fn follow_day(&mut self, date: Date, before: WorkoutStatus, after: WorkoutStatus) {
@@ -255,6 +277,20 @@ impl<'a> Ledger<'a> {
         self.notices.push(Notice::StreakUpdate { days: bonus.kept_days, amount, charity: self.charity.name.clone() });
     }
 
+    /// Corrects what was donated, whole or not at all; what is taken back was given to the charity that is chosen now.
+    ///
+    /// # Errors
+    /// What the correction would break.
+    pub fn adjust(&mut self, amount: Pence) -> Result<(Donation, Charity), AdjustmentRefused> {
+        let given = self.counters.donated.get(&self.charity.id).copied().unwrap_or_default();
+        if given + amount < Pence::ZERO {
+            return Err(AdjustmentRefused::MoreThanWasDonated { donated: given });
+        }
+        self.wallet.adjust(amount, self.caps)?;
+        self.wallet_changed = true;
+        Ok((self.donation(amount, DonationKind::Adjustment, None, self.today), self.charity.clone()))
+    }
+
     fn donation(&mut self, amount: Pence, kind: DonationKind, workout: Option<WorkoutId>, date: Date) -> Donation {
         let donation = Donation {
             id: DonationId::generate(self.now),
@@ -268,6 +304,8 @@ impl<'a> Ledger<'a> {
             company_id: self.me.user().company_id,
             created_at: self.now,
         };
+        self.counters.donate(donation.charity_id, amount);
+        self.counters_changed = true;
         self.donations.push(donation.clone());
         donation
     }
@@ -280,11 +318,24 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    /// Records a score of 1 to 10.
-    pub fn score(&mut self, kind: ScoreKind, score: Score) {
-        self.counters.scores.record(kind, score);
+    /// Records a score of 1 to 10 that was told at a moment.
+    pub fn score(&mut self, kind: ScoreKind, score: Score, told_at: Timestamp) {
+        let on = self.me.date_at(told_at);
+        self.counters.scores.record(kind, score, on);
         self.counters_changed = true;
-        self.scores.push((kind, score));
+        let entry = self.scores.get_or_insert_with(|| ScoreEntry {
+            id: ScoreId::generate(told_at),
+            energy: None,
+            mood: None,
+            confidence: None,
+            recorded_on: on,
+            recorded_at: self.now,
+        });
+        match kind {
+            ScoreKind::Energy => entry.energy = Some(score),
+            ScoreKind::Mood => entry.mood = Some(score),
+            ScoreKind::Confidence => entry.confidence = Some(score),
+        }
     }
 
     /// Remembers a life marker in the user's words.
@@ -319,28 +370,33 @@ impl<'a> Ledger<'a> {
             transaction.donation(donation);
         }
         self.write_totals(transaction);
-        if !self.scores.is_empty() {
-            let values: Vec<(&str, i64)> =
-                self.scores.iter().map(|(kind, score)| (kind.name(), score.get().into())).collect();
-            transaction.score(user, DonationId::generate(self.now), &values, self.now);
+        if let Some(workout) = &self.deleted {
+            transaction.delete_workout(workout, self.now);
+        }
+        if let Some(entry) = &self.scores {
+            transaction.score(user, entry);
         }
         for words in &self.markers {
-            let id = DonationId::generate(self.now);
-            transaction.marker(user, id, words.as_str(), &self.me.profile.cipher, self.now);
+            let id = MarkerId::generate(self.now);
+            let entry = MarkerEntry { id, words: words.clone(), recorded_at: self.now };
+            transaction.marker(user, &entry, &self.me.profile.cipher);
         }
         self.write_notices(transaction)
     }
 
-    /// Charity's and company's months: written with what they count, so that they can never differ from it.
+    /// The user's receipt, and charity's and company's months: written with what they count, so that they can never differ
+    /// from it.
     fn write_totals(&self, transaction: &mut Transaction<'_>) {
         let user = self.me.id();
         let donated: Pence = self.donations.iter().map(|donation| donation.amount).sum();
         let count = i64::try_from(self.donations.len()).unwrap_or(i64::MAX);
-        if donated > Pence::ZERO {
+        if !self.donations.is_empty() {
             transaction.charity_total(self.charity.id, user, self.today, donated, count);
+            let line = (self.charity.id, self.me.user().company_id);
+            transaction.receipt(user, line, self.today, donated, count);
         }
         if let Some(company) = self.me.user().company_id
-            && (donated > Pence::ZERO || self.completions != 0)
+            && (!self.donations.is_empty() || self.completions != 0)
         {
             let amounts = [("donated", donated.0), ("completions", self.completions)];
             transaction.company_total(company, user, self.today, &amounts);

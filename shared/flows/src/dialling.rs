@@ -3,11 +3,12 @@
 //! ```text
 //! place-call                         table                        provider
 //!   read call and user ──────────────▶
-//!   claim + slot (one transaction) ──▶ initiating, attempt id
+//!   claim, slot, line (one trans.) ──▶ initiating, attempt id
 //!   create call, key = attempt id ───────────────────────────────▶ rings
 //!   accepted (provider's id) ────────▶ lease renewed
 //! ```
-//! - Two workers: the claim is conditional on the call's version; the second stops.
+//! - Two workers: the claim is conditional on the call's version; the second stops. Two calls of one user: the claim takes the
+//!   user's line as well, so the second waits until the first is over.
 //! - A crash or a lost answer after the create call: the attempt is *unknown*. It is settled by asking the provider for a call
 //!   with our attempt id, and only if there is none, by the same request with the same idempotency key. Nothing else may dial.
 //! - A crash before it: the lease ends, the sweep finds no call at the provider, and the ladder goes on.
@@ -23,7 +24,7 @@ use ivy_providers::{
     ProviderError,
     retell::{CallMetadata, CreatePhoneCall, CreatedCall, Retell, RetellCall, RetellEvent},
 };
-use ivy_store::{Me, Slot, StoreError, StoredCall, Transcript, keys};
+use ivy_store::{Line, Me, Slot, StoreError, StoredCall, Transcript, keys};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -32,12 +33,12 @@ use crate::{
     outbox::{DueCall, json},
     ports::{Queue, Queues},
     retrying::{contended, until_settled},
-    voice_events,
+    voice_events::{self, Taken},
 };
 
 /// A queue holds a message back for at most this long.
 const LONGEST_DELAY_SECONDS: u64 = 900;
-/// A call without a free slot asks again after this long.
+/// A call without a free slot, or whose user's line is busy, asks again after this long.
 const NO_SLOT_DELAY: Duration = Duration::from_secs(20);
 /// The provider is busy or down: the next try, unless it says when.
 const NOT_PLACED_SECONDS: i64 = 45;
@@ -89,7 +90,7 @@ enum Claim {
 async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, Error> {
     let now = ivy.now();
     let (me, stored, _) = ivy.store.me_and_call(due.user_id, due.call_id, None).await?;
-    let (Some(me), Some(stored)) = (me, stored) else {
+    let (Some(me), Some(stored)) = (me.map(|me| me.at(now)), stored) else {
         tracing::info!(event = "call_gone", call_id = %due.call_id, user_id = %due.user_id);
         return Ok(Claim::Not(Placed::Stale));
     };
@@ -119,16 +120,23 @@ async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, E
     let attempt_id = Uuid::new_v4().to_string();
     let Some(slot) = free_slot(ivy, stored.call.call_type, &attempt_id, now).await? else {
         tracing::warn!(event = "no_free_slot", call_id = %due.call_id);
-        return wait_for_slot(ivy, queues, &stored, now).await;
+        return put_off(ivy, queues, &stored, now).await;
     };
     let mut transaction = ivy.store.transaction();
     let claimed = match calls::apply(&mut transaction, &me, &stored, &CallEvent::Claimed { attempt_id }, now)? {
         Ok(claimed) => StoredCall { slot: Some(slot.number), analyzed: false, ..claimed },
         Err(error) => return Err(Error::Impossible(error.to_string())),
     };
-    transaction.take_slot(&slot, now).call(&claimed);
+    let line = Line { call_id: due.call_id, attempt_id: slot.attempt_id.clone(), lease_until: slot.lease_until };
+    transaction.take_slot(&slot, now).take_line(due.user_id, &line, now).call(&claimed);
     match transaction.commit().await {
         Ok(()) => {}
+        // Another call of theirs rings or is talked on.
+        Err(error) if error.failed("line") => {
+            tracing::info!(event = "line_busy", call_id = %due.call_id);
+            calls::line_is_busy(ivy, due.user_id, now).await?;
+            return put_off(ivy, queues, &stored, now).await;
+        }
         // Another worker has the call; or only the slot was taken meanwhile, and another may be free.
         Err(error) if error.failed("call") => return Ok(Claim::Not(Placed::Stale)),
         Err(error) => return Err(contended(error)),
@@ -158,7 +166,7 @@ fn nothing_left_to_ask(me: &Me, stored: &StoredCall) -> bool {
 }
 
 /// Puts a call off for some seconds. Its due time moves, so every older wake-up of it is out of date and they do not multiply.
-async fn wait_for_slot(ivy: &Ivy, queues: &dyn Queues, stored: &StoredCall, now: Timestamp) -> Result<Claim, Error> {
+async fn put_off(ivy: &Ivy, queues: &dyn Queues, stored: &StoredCall, now: Timestamp) -> Result<Claim, Error> {
     let mut later = stored.clone();
     later.call.due_at = now + NO_SLOT_DELAY;
     let mut transaction = ivy.store.transaction();
@@ -362,7 +370,7 @@ async fn settle(
     if let Some(next) = settled
         && placed != Placed::Dialled
     {
-        calls::release_slot(ivy, &StoredCall { call: claimed.call.clone(), ..next }).await;
+        calls::release(ivy, &StoredCall { call: claimed.call.clone(), ..next }).await;
     }
     Ok(placed)
 }
@@ -485,18 +493,20 @@ async fn settle_lease(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) 
         Some("registered" | "ongoing") if given_up => expire(ivy, me, stored).await,
         Some("registered") => accept_found(ivy, me, stored, &found).await,
         // A talk whose beginning was never told is a talk all the same: nothing may ring beside it.
-        Some("ongoing") => told_by_list(ivy, "call_started", found).await,
+        Some("ongoing") => told_by_list(ivy, "call_started", found).await.map(|_| ()),
         _ => {
             accept_found(ivy, me, stored, &found).await?;
             let event = if found.call_analysis.is_some() { "call_analyzed" } else { "call_ended" };
-            told_by_list(ivy, event, found).await
+            let taken = told_by_list(ivy, event, found).await?;
+            // An answer that says too little must not keep the call open for ever.
+            if taken != Taken::Applied && given_up { expire(ivy, me, stored).await } else { Ok(()) }
         }
     }
 }
 
 /// What the provider's list says of a call, taken as the webhook that did not come.
-async fn told_by_list(ivy: &Ivy, event: &str, call: RetellCall) -> Result<(), Error> {
-    voice_events::call_event(ivy, &RetellEvent { event: event.to_owned(), call }).await.map(|_| ())
+async fn told_by_list(ivy: &Ivy, event: &str, call: RetellCall) -> Result<Taken, Error> {
+    voice_events::call_event(ivy, &RetellEvent { event: event.to_owned(), call }).await
 }
 
 async fn accept_found(ivy: &Ivy, me: &Me, stored: &StoredCall, found: &RetellCall) -> Result<(), Error> {
@@ -506,7 +516,7 @@ async fn accept_found(ivy: &Ivy, me: &Me, stored: &StoredCall, found: &RetellCal
 
 async fn expire(ivy: &Ivy, me: &Me, stored: &StoredCall) -> Result<(), Error> {
     if let Some(next) = write(ivy, me, stored, &CallEvent::LeaseExpired).await? {
-        calls::release_slot(ivy, &StoredCall { call: stored.call.clone(), ..next }).await;
+        calls::release(ivy, &StoredCall { call: stored.call.clone(), ..next }).await;
     }
     Ok(())
 }

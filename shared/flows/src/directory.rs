@@ -23,6 +23,8 @@ pub(crate) struct Directory(Arc<Entries>);
 #[derive(Debug, Default)]
 struct Entries {
     charities: Copies<CharityId, Charity>,
+    /// All of them at once, under the only key there is.
+    list: Copies<(), Vec<Charity>>,
     companies: Copies<CompanyId, Company>,
 }
 
@@ -56,6 +58,22 @@ impl Ivy {
         Ok(charity)
     }
 
+    /// All charities, by name.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn charities(&self) -> Result<Vec<Charity>, Error> {
+        let now = self.now();
+        let copies = &self.directory.0.list;
+        if let Some(charities) = fresh(copies, (), now, CHARITY_KEPT) {
+            return Ok(charities);
+        }
+        let mut charities = self.store.charities().await?;
+        charities.sort_by(|one, other| (&one.name, one.id).cmp(&(&other.name, other.id)));
+        keep(copies, (), &charities, now);
+        Ok(charities)
+    }
+
     /// Who receives a user's donations: the chosen charity, else the stage's default.
     ///
     /// # Errors
@@ -80,15 +98,23 @@ impl Ivy {
     /// [`Error::Impossible`] when the user's company is not in the table.
     pub async fn company_of(&self, user: &User) -> Result<Option<Company>, Error> {
         let Some(id) = user.company_id else { return Ok(None) };
+        self.company(id).await.map(Some)
+    }
+
+    /// A company by its id, which something of ours holds.
+    ///
+    /// # Errors
+    /// [`Error::Impossible`] when it is not in the table.
+    pub async fn company(&self, id: CompanyId) -> Result<Company, Error> {
         let now = self.now();
         let copies = &self.directory.0.companies;
         if let Some(company) = fresh(copies, id, now, COMPANY_KEPT) {
-            return Ok(Some(company));
+            return Ok(company);
         }
         let company = self.store.company(id).await?;
         let company = company.ok_or_else(|| Error::Impossible("a user's company is not in the table".to_owned()))?;
         keep(copies, id, &company, now);
-        Ok(Some(company))
+        Ok(company)
     }
 
     /// What may be donated for a user: the tier's caps, and the company's own limit.

@@ -8,12 +8,17 @@
 //! side effect (dialling, sending): they claim first, act, then record what happened.
 
 pub mod accounts;
+pub mod admins;
+pub mod adjustments;
+pub mod audit;
 pub mod calls;
 pub mod clock;
 pub mod completions;
 pub mod dialling;
 mod directory;
+pub mod erasure;
 pub mod error;
+pub mod export;
 pub mod idempotency;
 pub mod inbound;
 pub mod messages;
@@ -22,9 +27,11 @@ pub mod outbox;
 pub mod planning;
 pub mod ports;
 mod retrying;
+pub mod scores;
 pub mod settings;
 pub mod sign_in;
 pub mod voice_events;
+pub mod wallets;
 pub mod workouts;
 
 use std::sync::Arc;
@@ -58,11 +65,12 @@ impl Ivy {
         self.clock.now()
     }
 
-    /// A user's present state, or not found.
+    /// A user's present state, or not found. A pause whose time is over is over, whether or not somebody wrote it down.
     ///
     /// # Errors
     /// [`Error::NotFound`] when there is no such user (any more).
     pub async fn me(&self, user: UserId) -> Result<Me, Error> {
-        self.store.me(user).await?.ok_or(Error::NotFound("user"))
+        let me = self.store.me(user).await?.ok_or(Error::NotFound("user"))?;
+        Ok(me.at(self.now()))
     }
 }

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use ivy_domain::{
-    CallId, MessageId, days,
+    AdminId, CallId, MessageId, Text, UserId, days,
     message::{Message, MessageDirection, MessageKind, MessageStatus, Notice, Via},
 };
 use ivy_providers::{
@@ -23,7 +23,9 @@ use ivy_store::{Me, MessageOwner, Profile, StoreError, Transaction};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Error, Ivy, metrics,
+    Error, Ivy, audit,
+    idempotency::Once,
+    metrics,
     outbox::{self, Effect, MessageToSend, json},
     ports::{Mail, Mailer, PortError, Queue, Queues, Timers},
     retrying::{contended, until_settled},
@@ -72,6 +74,15 @@ pub(crate) fn add(
     outgoing: Outgoing,
     now: Timestamp,
 ) -> Result<MessageId, Error> {
+    queue(transaction, profile, outgoing, now).map(|message| message.id)
+}
+
+fn queue(
+    transaction: &mut Transaction<'_>,
+    profile: &Profile,
+    outgoing: Outgoing,
+    now: Timestamp,
+) -> Result<Message, Error> {
     let kind = match &outgoing.notice {
         Notice::Reply { .. } => MessageKind::Text,
         notice if notice.buttons().is_empty() => MessageKind::Template,
@@ -101,7 +112,7 @@ pub(crate) fn add(
     let effect = Effect::SendMessage { user_id: message.user_id, message_id: message.id, not_before };
     transaction.message(&message, &profile.cipher);
     outbox::add(transaction, &effect, now)?;
-    Ok(message.id)
+    Ok(message)
 }
 
 /// As [`add`], for messages of our own accord: only with the user's consent.
@@ -115,6 +126,91 @@ pub(crate) fn add_if_allowed(
         add(transaction, &me.profile, outgoing, now)?;
     }
     Ok(())
+}
+
+/// What an operator has Ivy say. Only what a person can know better than Ivy: sums, counts and sign-in links are hers alone.
+#[derive(Debug, Clone)]
+pub enum Saying {
+    Text(Text<4096>),
+    CompletionCheck {
+        activity: Text<200>,
+    },
+    /// Without words, the user's own minimum action.
+    RescueSupport {
+        minimum_action: Option<Text<200>>,
+    },
+    Celebration {
+        milestone: Text<200>,
+    },
+    PaymentProblem,
+}
+
+impl Saying {
+    fn notice(&self, me: &Me) -> Result<Notice, Error> {
+        Ok(match self.clone() {
+            Self::Text(text) => Notice::Reply { text },
+            Self::CompletionCheck { activity } => {
+                Notice::CompletionCheck { name: me.user().first_name.clone(), activity }
+            }
+            Self::RescueSupport { minimum_action } => {
+                let minimum_action = minimum_action.or_else(|| me.user().minimum_action.clone());
+                let none = || Error::invalid("parameters.minimum_action", "is required: the user has named none");
+                Notice::RescueSupport { minimum_action: minimum_action.ok_or_else(none)? }
+            }
+            Self::Celebration { milestone } => Notice::Celebration { milestone: milestone.into() },
+            Self::PaymentProblem => Notice::PaymentProblem,
+        })
+    }
+}
+
+/// Queues a message that an operator writes. It is one of our own accord: consent and quiet hours hold for it.
+///
+/// # Errors
+/// Not found; a conflict `messages-not-allowed` without the user's consent, and `conversation-closed` for free text by WhatsApp
+/// that could only leave later than 24 hours after the user wrote.
+pub async fn send_as_operator(
+    ivy: &Ivy,
+    by: AdminId,
+    user: UserId,
+    via: Via,
+    saying: &Saying,
+    once: Option<&Once<Message>>,
+) -> Result<Message, Error> {
+    until_settled(ivy, || async move {
+        let now = ivy.now();
+        let me = ivy.me(user).await?;
+        if !me.user().may_be_messaged() {
+            let detail = "This user takes no messages: they gave no consent to them, or took it back.".to_owned();
+            return Err(Error::Conflict { slug: "messages-not-allowed", detail });
+        }
+        let notice = saying.notice(&me)?;
+        if via == Via::Whatsapp && notice.template_name().is_none() && !conversation_open(&me, leaves_at(&me, now)) {
+            let detail = "Free text goes by WhatsApp only within 24 hours of the user's last message there. \
+                          Send a template, or the text by SMS."
+                .to_owned();
+            return Err(Error::Conflict { slug: "conversation-closed", detail });
+        }
+        let mut transaction = ivy.store.transaction();
+        let message = queue(&mut transaction, &me.profile, Outgoing::new(via, notice), now)?;
+        audit::note(&mut transaction, &me.profile, by, "send-message", message.id, None, now);
+        if let Some(once) = once {
+            once.keep(&mut transaction, &ivy.store, &message, now);
+        }
+        transaction.commit().await.map_err(contended)?;
+        Ok(message)
+    })
+    .await
+}
+
+/// When a message of our own accord can leave that is queued now.
+fn leaves_at(me: &Me, now: Timestamp) -> Timestamp {
+    let zone = &me.user().timezone;
+    if days::is_quiet(now, zone) { days::quiet_ends_at(now, zone) } else { now }
+}
+
+/// Whether WhatsApp takes free text at a moment.
+fn conversation_open(me: &Me, at: Timestamp) -> bool {
+    me.contact.whatsapp_inbound_at.is_some_and(|heard| at.duration_since(heard) < SERVICE_WINDOW)
 }
 
 /// Who can send.
@@ -274,7 +370,7 @@ pub fn owner_of_callback_data(data: &str) -> Option<MessageOwner> {
 
 /// Free text inside the 24 hours after the user's last message, else the approved template.
 fn content(me: &Me, notice: &Notice, now: Timestamp) -> OutboundContent {
-    let open = me.contact.whatsapp_inbound_at.is_some_and(|at| now.duration_since(at) < SERVICE_WINDOW);
+    let open = conversation_open(me, now);
     let buttons = notice.buttons();
     match notice.template() {
         Some(template) if !open => OutboundContent::Template {
@@ -400,6 +496,10 @@ async fn fall_back_to_sms(ivy: &Ivy, me: &Me, message: &Message, now: Timestamp)
         Message { via: Via::Sms, status: MessageStatus::Queued, provider_id: None, updated_at: now, ..message.clone() };
     let mut transaction = ivy.store.transaction();
     transaction.message(&by_sms, &me.profile.cipher);
+    if let Some(hashed_id) = &message.provider_id {
+        // Nothing would lead to the pointer any more, and it names the user.
+        transaction.forget_message_owner(provider(message.via), hashed_id);
+    }
     let effect = Effect::SendMessage { user_id: message.user_id, message_id: message.id, not_before: now };
     outbox::add(&mut transaction, &effect, now)?;
     transaction.commit().await.map_err(contended)?;

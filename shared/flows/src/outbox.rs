@@ -19,6 +19,9 @@ use crate::{
 /// The longest delay of a queue; anything later is a timer.
 const LONGEST_QUEUE_DELAY_SECONDS: i64 = 900;
 
+/// A call that is due sooner than this is woken by its queue.
+const SOONEST_TIMER_SECONDS: u64 = 60;
+
 /// What is to be done after a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -31,6 +34,12 @@ pub enum Effect {
     ClearCallTimer { call_id: CallId, due_at: Timestamp },
     /// Plan what remains of a user's day again, after a change of what the plan follows from.
     PlanUser { user_id: UserId, dates: Vec<Date>, from: Timestamp },
+    /// End a user's pause at a time.
+    SetResumeTimer { user_id: UserId, at: Timestamp },
+    /// The pause ends otherwise.
+    ClearResumeTimer { user_id: UserId, at: Timestamp },
+    /// Erase a person whose account was closed.
+    EraseUser { user_id: UserId, receipt_id: String },
 }
 
 /// A call that is due: the body on the `due-calls` queue.
@@ -69,6 +78,10 @@ pub async fn put_aside(item: &serde_json::Value, queues: &dyn Queues) -> Result<
     Ok(queues.send(Queue::OutboxDead, item.to_string(), Duration::ZERO).await?)
 }
 
+fn resume_timer_name(user: UserId, at: Timestamp) -> String {
+    format!("resume-{user}-{}", at.as_second())
+}
+
 fn call_timer_name(call: CallId, due_at: Timestamp) -> String {
     format!("call-{call}-{}", due_at.as_second())
 }
@@ -86,6 +99,11 @@ pub async fn publish(effect: &Effect, now: Timestamp, queues: &dyn Queues, timer
         }
         Effect::SetCallTimer { user_id, call_id, due_at } => {
             let body = json(&DueCall { user_id: *user_id, call_id: *call_id, due_at: *due_at })?;
+            // The scheduler keeps time to the minute; what is due sooner goes by the queue, which keeps it to the second.
+            let seconds = due_at.duration_since(now).as_secs().max(0).unsigned_abs();
+            if seconds < SOONEST_TIMER_SECONDS {
+                return Ok(queues.send(Queue::DueCalls, body, Duration::from_secs(seconds)).await?);
+            }
             let timer = Timer { name: call_timer_name(*call_id, *due_at), at: *due_at, queue: Queue::DueCalls, body };
             Ok(timers.set(timer).await?)
         }
@@ -93,6 +111,16 @@ pub async fn publish(effect: &Effect, now: Timestamp, queues: &dyn Queues, timer
         Effect::PlanUser { user_id, dates, from } => {
             let job = crate::planning::PlanJob::User { user_id: *user_id, dates: dates.clone(), from: *from };
             Ok(queues.send(Queue::PlanUsers, json(&job)?, Duration::ZERO).await?)
+        }
+        Effect::SetResumeTimer { user_id, at } => {
+            let body = json(&crate::planning::PlanJob::Resume { user_id: *user_id })?;
+            let timer = Timer { name: resume_timer_name(*user_id, *at), at: *at, queue: Queue::PlanUsers, body };
+            Ok(timers.set(timer).await?)
+        }
+        Effect::ClearResumeTimer { user_id, at } => Ok(timers.clear(&resume_timer_name(*user_id, *at)).await?),
+        Effect::EraseUser { user_id, receipt_id } => {
+            let job = crate::erasure::EraseJob { user_id: *user_id, receipt_id: receipt_id.clone() };
+            Ok(queues.send(Queue::EraseUsers, json(&job)?, crate::erasure::GRACE).await?)
         }
     }
 }

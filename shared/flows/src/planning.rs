@@ -18,16 +18,19 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Ivy, calls,
+    Error, Ivy, accounts, calls,
     outbox::{self, Effect, json},
     ports::{Queue, Queues},
     retrying::{contended, until_settled},
+    wallets,
 };
 
 /// Users planned by one job.
 const PAGE: u32 = 25;
 /// The cause of a call that a change of the user withdrew.
 const REPLANNED: &str = "replanned";
+/// Causes of calls that something withdrew which can be taken back: then the calls come back.
+const WITHDRAWN: [&str; 3] = [REPLANNED, accounts::PAUSED, accounts::CONSENT_WITHDRAWN];
 /// For so long after onboarding the first call may still be outstanding.
 const ONBOARDING_DAYS: i32 = 15;
 
@@ -39,6 +42,10 @@ pub enum PlanJob {
     Page { zone: Zone, shard: u64, date: Date, after: Option<UserId> },
     /// One user again, for calls from a moment on.
     User { user_id: UserId, dates: Vec<Date>, from: Timestamp },
+    /// Begin the wallet periods that are due in a page of the users of a zone's shard.
+    Wallets { zone: Zone, shard: u64, after: Option<UserId> },
+    /// End a user's pause if its time is over.
+    Resume { user_id: UserId },
 }
 
 /// Puts a job on the queue for each shard of each zone whose local day begins in the hour from `hour` on.
@@ -77,7 +84,7 @@ pub async fn plan_users(ivy: &Ivy, queues: &dyn Queues, job: &PlanJob) -> Result
             for profile in ivy.store.profiles(&page.items).await? {
                 // The index may be behind a move to another zone, which planned the user by itself.
                 if profile.user.timezone == *zone
-                    && let Err(error) = plan_user(ivy, &profile.user, *date).await
+                    && let Err(error) = plan_page_user(ivy, &profile.user, *date).await
                 {
                     tracing::error!(event = "user_not_planned", user_id = %profile.user.id, error = error.name());
                     failure = Some(error);
@@ -93,7 +100,19 @@ pub async fn plan_users(ivy: &Ivy, queues: &dyn Queues, job: &PlanJob) -> Result
             }
             Err(other) => Err(other),
         },
+        PlanJob::Wallets { zone, shard, after } => wallets::reset_page(ivy, queues, zone, *shard, *after).await,
+        PlanJob::Resume { user_id } => accounts::resume_when_due(ivy, *user_id).await,
     }
+}
+
+/// Plans a user of a page, whose pause may be over without its timer having said so.
+async fn plan_page_user(ivy: &Ivy, user: &User, date: Date) -> Result<(), Error> {
+    let mut user = user.clone();
+    if user.resume_if_due(ivy.now()) {
+        tracing::warn!(event = "pause_ended_by_planning", user_id = %user.id);
+        accounts::resume_when_due(ivy, user.id).await?;
+    }
+    plan_user(ivy, &user, date).await
 }
 
 fn voice_calls(user: &User, date: Date, history: &CallHistory) -> Vec<PlannedCall> {
@@ -151,6 +170,11 @@ async fn replan_user(ivy: &Ivy, user: UserId, dates: &[Date], from: Timestamp) -
             }
             let ids: Vec<_> = CallType::ALL.iter().map(|call_type| call_id(user, *date, *call_type)).collect();
             for stored in ivy.store.calls(user, &ids).await? {
+                // A time that the user chose stays, whatever the plan says now.
+                if stored.call.state == CallState::Scheduled && stored.call.was_rescheduled() {
+                    wanted.retain(|planned| planned.call_type != stored.call.call_type);
+                    continue;
+                }
                 let planned = wanted.iter().find(|planned| planned.call_type == stored.call.call_type);
                 // A call that is overdue waits for a slot or for the provider: in the same window it stays as it is.
                 let waits = stored.call.state == CallState::Scheduled;
@@ -174,7 +198,8 @@ async fn replan_user(ivy: &Ivy, user: UserId, dates: &[Date], from: Timestamp) -
 async fn realign(ivy: &Ivy, me: &Me, stored: &StoredCall, planned: Option<&PlannedCall>) -> Result<(), Error> {
     let now = ivy.now();
     let call = &stored.call;
-    let withdrawn = call.state == CallState::Cancelled && call.cause.as_deref() == Some(REPLANNED);
+    let withdrawn =
+        call.state == CallState::Cancelled && call.cause.as_deref().is_some_and(|cause| WITHDRAWN.contains(&cause));
     if call.state != CallState::Scheduled && !withdrawn {
         return Ok(());
     }

@@ -12,6 +12,7 @@ pub enum Queue {
     DueCalls,
     Messages,
     PlanUsers,
+    EraseUsers,
     /// Effects that nobody can read, for a person to look at; no function consumes it.
     OutboxDead,
 }

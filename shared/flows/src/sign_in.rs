@@ -4,9 +4,13 @@
 //!   or the code uses up both; five wrong codes use it up as well.
 //! - Whether an account exists shows neither in the answer nor in the work: an unknown contact gets a decoy request that
 //!   nothing opens, written in a transaction of the same size.
-//! - A refresh token is `user.session.number.mac`. Only the newest number of a session is good. For 20 seconds after a
+//! - A refresh token is `user.session.number.key.mac`: the token key named in it made the mac, and every live key verifies
+//!   ([`ivy_store::TokenKey`]). Only the newest number of a session is good. For 20 seconds after a
 //!   rotation the one before it gets the *same* successor (parallel tabs); any older use means that a token was stolen or
 //!   copied, and ends the whole session.
+//! - Whatever can be guessed is counted before it is looked at: codes for each address, five for each request, five requests
+//!   for each contact. What cannot be guessed (links, refresh tokens) is counted only when it was wrong, so that many people
+//!   behind one address renew their sessions undisturbed.
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
 use ivy_domain::{
@@ -14,7 +18,7 @@ use ivy_domain::{
     message::{Notice, Via},
     values::Contact,
 };
-use ivy_store::{Profile, Session, SignInRequest, Transaction};
+use ivy_store::{Profile, Session, SignInRequest, TokenKey, Transaction};
 use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
@@ -35,6 +39,8 @@ const LIMIT_SECONDS: i64 = 15 * 60;
 pub const SESSION_SECONDS: i64 = 30 * 86_400;
 /// How long the token before the newest still gets the newest.
 const GRACE: SignedDuration = SignedDuration::from_secs(20);
+/// Sessions that one transaction ends; it takes at most 100 writes.
+const MOST_ENDED_AT_ONCE: usize = 100;
 /// Hex characters of the contact's hash at the front of a link's token.
 const HASH_PREFIX: usize = 32;
 
@@ -50,7 +56,7 @@ pub struct SignIn {
 /// Counts a request against the limit of auth routes: five a 15 minutes for each address and each contact.
 pub(crate) async fn limit(ivy: &Ivy, name: &str, subject: &str) -> Result<(), Error> {
     let now = ivy.now();
-    if ivy.store.count_request(name, subject, LIMIT, LIMIT_SECONDS, now).await?.is_some() {
+    if ivy.store.count_requests(name, subject, 1, LIMIT, LIMIT_SECONDS, now).await?.is_some() {
         return Ok(());
     }
     Err(Error::RateLimited {
@@ -60,7 +66,12 @@ pub(crate) async fn limit(ivy: &Ivy, name: &str, subject: &str) -> Result<(), Er
     })
 }
 
-fn contact_hash(ivy: &Ivy, contact: &Contact) -> String {
+/// What becomes of a wrong link or refresh token: refused, and after five from an address within 15 minutes limited.
+async fn refused(ivy: &Ivy, name: &str, address: &str) -> Error {
+    limit(ivy, name, address).await.err().unwrap_or(Error::Unauthorized)
+}
+
+pub(crate) fn contact_hash(ivy: &Ivy, contact: &Contact) -> String {
     let mut hash = ivy.store.keyring().keyed_hash("sign-in", contact.as_str());
     hash.truncate(HASH_PREFIX);
     hash
@@ -143,8 +154,16 @@ pub enum Proof {
 /// Opens a session for a link or a code. Every failure looks the same.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] for a proof that is wrong, used up, replaced or too old.
+/// [`Error::Unauthorized`] for a proof that is wrong, used up, replaced or too old; [`Error::RateLimited`] after five codes,
+/// or five wrong links, from an address within 15 minutes.
 pub async fn verify(ivy: &Ivy, proof: &Proof, address: &str) -> Result<SignIn, Error> {
+    match (check(ivy, proof, address).await, proof) {
+        (Err(Error::Unauthorized), Proof::Link { .. }) => Err(refused(ivy, "link_address", address).await),
+        (result, Proof::Link { .. } | Proof::Code { .. }) => result,
+    }
+}
+
+async fn check(ivy: &Ivy, proof: &Proof, address: &str) -> Result<SignIn, Error> {
     let (hash, candidate) = match proof {
         Proof::Link { token } => {
             let (hash, secret) = token.split_at_checked(HASH_PREFIX).ok_or(Error::Unauthorized)?;
@@ -208,25 +227,27 @@ async fn open_session(
     Ok(grant(ivy, &session))
 }
 
-fn mac(ivy: &Ivy, user: UserId, session: SessionId, number: u64) -> String {
-    ivy.store.keyring().keyed_hash("refresh-token", &format!("{user}.{session}.{number}"))
+fn mac(key: &TokenKey, user: UserId, session: SessionId, number: u64) -> String {
+    key.mac("refresh-token", &format!("{user}.{session}.{number}"))
 }
 
 fn grant(ivy: &Ivy, session: &Session) -> SignIn {
     let (user, id, number) = (session.user_id, session.id, session.current);
+    let key = ivy.store.keyring().signing_key();
     SignIn {
         user_id: user,
         session_id: id,
-        refresh_token: format!("{user}.{id}.{number}.{}", mac(ivy, user, id, number)),
+        refresh_token: format!("{user}.{id}.{number}.{}.{}", key.id(), mac(key, user, id, number)),
         refresh_expires_at: Timestamp::from_second(session.expires_at).unwrap_or(session.rotated_at),
     }
 }
 
 fn parse_refresh_token(ivy: &Ivy, token: &str) -> Option<(UserId, SessionId, u64)> {
     let mut parts = token.split('.');
-    let (user, session, number, seal) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let (user, session, number) = (parts.next()?, parts.next()?, parts.next()?);
+    let (key, seal) = (parts.next()?, parts.next()?);
     let (user, session, number) = (user.parse().ok()?, session.parse().ok()?, number.parse().ok()?);
-    let expected = mac(ivy, user, session, number);
+    let expected = mac(ivy.store.keyring().token_key(key)?, user, session, number);
     let genuine = parts.next().is_none() && verify_slices_are_equal(expected.as_bytes(), seal.as_bytes()).is_ok();
     genuine.then_some((user, session, number))
 }
@@ -235,7 +256,40 @@ fn parse_refresh_token(ivy: &Ivy, token: &str) -> Option<(UserId, SessionId, u64
 ///
 /// # Errors
 /// [`Error::Unauthorized`] for a forged, old or revoked token; a token used again after its grace ends its session.
-pub async fn refresh(ivy: &Ivy, token: &str) -> Result<SignIn, Error> {
+/// [`Error::RateLimited`] after five of these from an address within 15 minutes.
+pub async fn refresh(ivy: &Ivy, token: &str, address: &str) -> Result<SignIn, Error> {
+    match exchange(ivy, token).await {
+        Err(Error::Unauthorized) => Err(refused(ivy, "refresh_address", address).await),
+        result => result,
+    }
+}
+
+/// Ends one session. Its refresh tokens are worthless from then on; doing it again changes nothing.
+///
+/// # Errors
+/// When the table does not answer.
+pub async fn end_session(ivy: &Ivy, user: UserId, session: SessionId) -> Result<(), Error> {
+    let mut transaction = ivy.store.transaction();
+    transaction.end_session_of(user, session);
+    Ok(transaction.commit().await?)
+}
+
+/// Ends every session of a user that is open at this moment.
+///
+/// # Errors
+/// When the table does not answer; some may then be over.
+pub async fn end_all_sessions(ivy: &Ivy, user: UserId) -> Result<(), Error> {
+    for some in ivy.store.sessions(user).await?.chunks(MOST_ENDED_AT_ONCE) {
+        let mut transaction = ivy.store.transaction();
+        for session in some {
+            transaction.end_session(session);
+        }
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+async fn exchange(ivy: &Ivy, token: &str) -> Result<SignIn, Error> {
     let (user, id, number) = parse_refresh_token(ivy, token).ok_or(Error::Unauthorized)?;
     until_settled(ivy, || async move {
         let now = ivy.now();

@@ -94,7 +94,7 @@ async fn take(ivy: &Ivy, event: &RetellEvent, user: UserId, id: CallId) -> Resul
     let attempt_over = matches!(before.call.state, CallState::Initiating | CallState::InProgress)
         && !matches!(stored.call.state, CallState::Initiating | CallState::InProgress);
     if attempt_over {
-        calls::release_slot(ivy, &before).await;
+        calls::release(ivy, &before).await;
     }
     Ok(Taken::Applied)
 }
@@ -209,7 +209,7 @@ async fn take_analysis(
     let voicemail = analysis.and_then(|analysis| analysis.in_voicemail) == Some(true);
     let completed = current && stored.call.state == CallState::Completed;
     if completed && voicemail {
-        stored.call.outcome = Some(Outcome::Voicemail);
+        achieved(stored, Outcome::Voicemail);
         return Ok(());
     }
     let talked = !voicemail && (completed || was_a_talk(call, now));
@@ -224,7 +224,7 @@ async fn take_analysis(
     }
     let Some(found) = analysis.and_then(|analysis| analysis.custom_analysis_data.clone()).filter(|_| talked) else {
         if completed {
-            stored.call.outcome = Some(outcome(stored.call.call_type, false, false));
+            achieved(stored, outcome(stored.call.call_type, false, false));
         }
         return Ok(());
     };
@@ -237,7 +237,7 @@ async fn take_analysis(
         [(ScoreKind::Energy, found.energy), (ScoreKind::Mood, found.mood), (ScoreKind::Confidence, found.confidence)]
     {
         if let Some(score) = score.and_then(|score| Score::try_from(i64::from(score)).ok()) {
-            ledger.score(kind, score);
+            ledger.score(kind, score, at);
         }
     }
     if let Some(marker) = found.life_marker.as_deref().and_then(Text::truncated) {
@@ -245,12 +245,19 @@ async fn take_analysis(
     }
     ledger.write(transaction)?;
     if completed {
-        stored.call.outcome = Some(outcome(stored.call.call_type, planned, logged));
+        achieved(stored, outcome(stored.call.call_type, planned, logged));
     }
     if found.safety_flag == Some(true) {
         tracing::error!(event = "safety_flag", call_id = %stored.call.id, user_id = %me.id());
     }
     Ok(())
+}
+
+/// Notes what the analysis says the call achieved. Where an operator said it before, their word stands.
+fn achieved(stored: &mut StoredCall, outcome: Outcome) {
+    if !stored.outcome_recorded {
+        stored.call.outcome = Some(outcome);
+    }
 }
 
 fn outcome(call_type: CallType, planned: bool, logged: bool) -> Outcome {

@@ -1,4 +1,4 @@
-//! Workouts by id: planning them, changing them, logging them, and undoing what was logged.
+//! Workouts by id: planning them, changing them, logging them, undoing what was logged, and deleting them.
 
 use ivy_domain::{
     Text, UserId, WorkoutId,
@@ -53,6 +53,7 @@ pub(crate) fn planned(me: &ivy_store::Me, new: NewWorkout, source: ReportedBy, n
         timezone: me.user().timezone.clone(),
         source,
         donation_id: None,
+        donation_decided: false,
         created_at: now,
         updated_at: now,
         logged_at: None,
@@ -92,6 +93,37 @@ pub async fn create_workout(
         Ok(stored)
     })
     .await
+}
+
+/// Deletes a workout: an open plan at any time, a logged workout for as long as it may be changed. What was donated stays.
+///
+/// # Errors
+/// Not found, also when it was deleted before; a conflict `too-late-to-change`.
+pub async fn delete_workout(ivy: &Ivy, user: UserId, id: WorkoutId) -> Result<(), Error> {
+    until_settled(ivy, || async move {
+        let now = ivy.now();
+        let (me, workout) = ivy.store.me_and_workout(user, id).await?;
+        let me = me.ok_or(Error::NotFound("user"))?;
+        let workout = workout.ok_or(Error::NotFound("workout"))?;
+        if workout.status != WorkoutStatus::Planned {
+            still_changeable(&workout, now)?;
+        }
+        let mut ledger = Ledger::open(ivy, &me, now).await?;
+        ledger.delete(workout);
+        let mut transaction = ivy.store.transaction();
+        ledger.write(&mut transaction)?;
+        transaction.commit().await.map_err(contended)
+    })
+    .await
+}
+
+fn still_changeable(workout: &Workout, now: Timestamp) -> Result<(), Error> {
+    let logged_at = workout.logged_at.unwrap_or(workout.updated_at);
+    if now.duration_since(logged_at) > CHANGEABLE {
+        let detail = "A logged workout can be changed for 7 days.".to_owned();
+        return Err(Error::Conflict { slug: "too-late-to-change", detail });
+    }
+    Ok(())
 }
 
 /// Changes of a workout; `None` leaves a field as it is.
@@ -178,14 +210,7 @@ fn check(before: &Workout, changes: &WorkoutChanges, today: Date, now: Timestamp
         Some(WorkoutStatus::Planned) if !planned => {
             Err(Error::invalid("status", "must be completed, partial, skipped or rest_day"))
         }
-        Some(status) if status != before.status && !planned => {
-            let logged_at = before.logged_at.unwrap_or(before.updated_at);
-            if now.duration_since(logged_at) > CHANGEABLE {
-                let detail = "A logged workout can be changed for 7 days.".to_owned();
-                return Err(Error::Conflict { slug: "too-late-to-change", detail });
-            }
-            Ok(())
-        }
+        Some(status) if status != before.status && !planned => still_changeable(before, now),
         _ => Ok(()),
     }
 }

@@ -126,7 +126,9 @@ impl Retell {
             items: Vec<RetellCall>,
         }
         let url = endpoint(&self.base_url, &["v3", "list-calls"])?;
-        let answer = self.send("retell_find_by_attempt", self.http.post(url).json(&attempt_query(attempt_id))).await?;
+        let answer = self
+            .send("retell_find_by_attempt", self.http.post(url).json(&metadata_query("attempt_id", attempt_id, 2)))
+            .await?;
         if !answer.is_success() {
             return Err(refusal(&answer));
         }
@@ -137,6 +139,53 @@ impl Retell {
         let ours =
             |call: &RetellCall| call.metadata.as_ref().is_some_and(|m| m.attempt_id.as_deref() == Some(attempt_id));
         items.into_iter().find(ours).map(Some).ok_or(ProviderError::Unknown)
+    }
+
+    /// The calls that carry one of our users' ids, newest first.
+    ///
+    /// A list with a call of somebody else means that the filter was not understood, and is `Unknown`: what is listed here
+    /// is deleted.
+    ///
+    /// # Errors
+    /// See the module.
+    pub async fn list_calls_of(&self, user_id: &str, limit: u32) -> Result<Vec<RetellCall>, ProviderError> {
+        #[derive(Deserialize)]
+        struct Page {
+            items: Vec<RetellCall>,
+        }
+        let url = endpoint(&self.base_url, &["v3", "list-calls"])?;
+        let query = metadata_query("user_id", user_id, limit);
+        let answer = self.send("retell_list_calls_of", self.http.post(url).json(&query)).await?;
+        if !answer.is_success() {
+            return Err(refusal(&answer));
+        }
+        let Page { items } = answer.success()?;
+        let theirs = |call: &RetellCall| call.metadata.as_ref().is_some_and(|m| m.user_id.as_deref() == Some(user_id));
+        if items.iter().all(theirs) { Ok(items) } else { Err(ProviderError::Unknown) }
+    }
+
+    /// Ends a call that rings or is talked on. One that is over, or that Retell does not know, is as it should be.
+    ///
+    /// # Errors
+    /// See the module; the same request may be sent again.
+    pub async fn stop_call(&self, call_id: &str) -> Result<(), ProviderError> {
+        let url = endpoint(&self.base_url, &["v2", "stop-call", call_id])?;
+        let answer = self.send("retell_stop_call", self.http.post(url)).await?;
+        match answer.status {
+            400 | 404 | 422 => Ok(()),
+            _ if answer.is_success() => Ok(()),
+            _ => Err(refusal(&answer)),
+        }
+    }
+
+    /// Deletes all that Retell keeps of a call that is over. One that Retell does not know is deleted.
+    ///
+    /// # Errors
+    /// See the module; the same request may be sent again.
+    pub async fn delete_call(&self, call_id: &str) -> Result<(), ProviderError> {
+        let url = endpoint(&self.base_url, &["v2", "delete-call", call_id])?;
+        let answer = self.send("retell_delete_call", self.http.delete(url)).await?;
+        if answer.is_success() || answer.status == 404 { Ok(()) } else { Err(refusal(&answer)) }
     }
 
     /// How many calls are in progress.
@@ -154,10 +203,10 @@ impl Retell {
     }
 }
 
-/// The body of list-calls that asks for one attempt. The filter's shape is that of Retell's Python SDK 6.2.13.
-fn attempt_query(attempt_id: &str) -> Value {
-    let same_attempt = json!({ "key": "attempt_id", "type": "string", "op": "eq", "value": attempt_id });
-    json!({ "filter_criteria": { "metadata": [same_attempt] }, "limit": 2, "sort_order": "descending" })
+/// The body of list-calls that asks for the calls with a word of ours. The filter's shape is that of Retell's Python SDK 6.2.13.
+fn metadata_query(key: &str, value: &str, limit: u32) -> Value {
+    let same = json!({ "key": key, "type": "string", "op": "eq", "value": value });
+    json!({ "filter_criteria": { "metadata": [same] }, "limit": limit, "sort_order": "descending" })
 }
 
 fn refusal(answer: &Answer) -> ProviderError {

@@ -190,6 +190,25 @@ impl RetellConfig {
     }
 }
 
+/// Where Stripe is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StripeConfig {
+    pub base_url: Url,
+}
+
+impl StripeConfig {
+    /// # Errors
+    /// Names the first setting that is missing or wrong.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        Ok(Self { base_url: base_url(&lookup, "STRIPE_BASE_URL")? })
+    }
+
+    #[must_use]
+    pub const fn for_testing(base_url: Url) -> Self {
+        Self { base_url }
+    }
+}
+
 /// Where WhatsApp is and which number of ours sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WhatsAppConfig {
@@ -262,6 +281,8 @@ const fn queue_setting(queue: Queue, arn: bool) -> &'static str {
         (Queue::Messages, true) => "MESSAGES_QUEUE_ARN",
         (Queue::PlanUsers, false) => "PLAN_USERS_QUEUE_URL",
         (Queue::PlanUsers, true) => "PLAN_USERS_QUEUE_ARN",
+        (Queue::EraseUsers, false) => "ERASE_USERS_QUEUE_URL",
+        (Queue::EraseUsers, true) => "ERASE_USERS_QUEUE_ARN",
         (Queue::OutboxDead, false) => "OUTBOX_DEAD_QUEUE_URL",
         (Queue::OutboxDead, true) => "OUTBOX_DEAD_QUEUE_ARN",
     }

@@ -24,7 +24,7 @@ use lambda_http::{RequestExt as _, request::RequestContext};
 use tower::ServiceExt as _;
 use tracing::Instrument as _;
 
-use crate::{batch::catch_panic, config::HttpConfig, problem::Problem, start::StartError};
+use crate::{batch::catch_panic, config::HttpConfig, limits, problem::Problem, start::StartError};
 
 /// The largest body of an ordinary request, in bytes.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -63,6 +63,8 @@ async fn around(State(config): State<Arc<HttpConfig>>, mut request: Request, nex
     let origin = allowed_origin(&config, request.headers());
     let span = tracing::info_span!("request", request_id = id);
     request.extensions_mut().insert(RequestId(id.clone()));
+    let slot = limits::Slot::default();
+    request.extensions_mut().insert(slot.clone());
     let work = async move {
         let began = Instant::now();
         let answered = if is_preflight(&request) {
@@ -74,6 +76,9 @@ async fn around(State(config): State<Arc<HttpConfig>>, mut request: Request, nex
             tracing::error!(event = "handler_panicked", route);
             Problem::internal().into_response()
         });
+        if let Some(standing) = slot.standing() {
+            standing.show(response.headers_mut());
+        }
         complete(&mut response, &id, origin, !config.cors_origins.is_empty());
         tracing::info!(
             event = "request_answered",

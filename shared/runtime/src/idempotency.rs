@@ -17,6 +17,7 @@ use ivy_flows::{Error, FieldError, Ivy, idempotency::Once};
 use serde::Serialize;
 
 use crate::{
+    auth::Operator,
     input::{self, FromFields},
     problem::Problem,
 };
@@ -41,6 +42,12 @@ impl RequestKey {
             key: self.key,
             fingerprint: self.fingerprint,
         }
+    }
+
+    /// The key of an operator, who has no partition: a bare id would name one.
+    #[must_use]
+    pub fn of_operator(self, who: Operator) -> ivy_flows::idempotency::RequestKey {
+        self.of(format!("operator-{}", who.operator_id))
     }
 }
 

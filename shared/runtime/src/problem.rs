@@ -13,6 +13,10 @@ use ivy_flows::{Error, FieldError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
+pub(crate) const RATE_LIMIT: &str = "ratelimit";
+pub(crate) const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
+
 /// The media type of all problem documents.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -162,8 +166,8 @@ impl Problem {
     fn rate_limited(limit: u32, window_seconds: u64, retry_after_seconds: u64) -> Self {
         Self::new("rate-limited", StatusCode::TOO_MANY_REQUESTS, "Too many requests")
             .with_header("retry-after", &retry_after_seconds.to_string())
-            .with_header("ratelimit", &format!("\"default\";r=0;t={retry_after_seconds}"))
-            .with_header("ratelimit-policy", &format!("\"default\";q={limit};w={window_seconds}"))
+            .with_header(RATE_LIMIT, &format!("\"default\";r=0;t={retry_after_seconds}"))
+            .with_header(RATE_LIMIT_POLICY, &format!("\"default\";q={limit};w={window_seconds}"))
     }
 }
 

@@ -23,7 +23,7 @@ use ivy_flows::{
     Ivy, SystemClock,
     ports::{Mailer, Queue, Queues, Timers},
 };
-use ivy_providers::{retell::Retell, twilio::Twilio, whatsapp::WhatsApp};
+use ivy_providers::{retell::Retell, stripe::Stripe, twilio::Twilio, whatsapp::WhatsApp};
 use ivy_store::{Keyring, Store};
 use secrecy::ExposeSecret as _;
 
@@ -31,7 +31,7 @@ use crate::{
     auth::AppState,
     aws::{SchedulerTimers, SesMailer, SqsQueues},
     config::{
-        self, ConfigError, Deployment, HttpConfig, LogLevel, MailConfig, QueueConfig, RetellConfig, TimerConfig,
+        self, ConfigError, Deployment, HttpConfig, LogLevel, MailConfig, QueueConfig, RetellConfig, StripeConfig, TimerConfig,
         TwilioConfig, WhatsAppConfig,
     },
     secrets::{SecretError, Secrets},
@@ -96,7 +96,7 @@ fn no_profile_files() -> aws_config::profile::profile_file::ProfileFiles {
 }
 
 /// The shared configuration of all AWS clients, from the environment alone.
-async fn sdk_config() -> SdkConfig {
+pub async fn sdk_config() -> SdkConfig {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
     aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
@@ -239,6 +239,16 @@ impl Start {
     pub fn retell(&self) -> Result<Retell, StartError> {
         let RetellConfig { base_url } = RetellConfig::from_env(config::process_environment)?;
         Ok(Retell::new(self.http.clone(), base_url, self.secrets.retell_api_key()?))
+    }
+
+    /// Nothing where the secret has no key of Stripe: then nobody has paid by it.
+    ///
+    /// # Errors
+    /// When its settings are missing.
+    pub fn stripe(&self) -> Result<Option<Stripe>, StartError> {
+        let Ok(key) = self.secrets.stripe_secret_key() else { return Ok(None) };
+        let StripeConfig { base_url } = StripeConfig::from_env(config::process_environment)?;
+        Ok(Some(Stripe::new(self.http.clone(), base_url, key)))
     }
 
     /// # Errors

@@ -4,6 +4,9 @@
 //! erasing the salt makes what the user's key sealed unreadable wherever a copy remains. Fields are sealed with AES-256-GCM;
 //! the user's id and the field's name are authenticated with them, so a sealed value cannot be moved to another place.
 //! Looking up a phone or an e-mail goes through an HMAC, so the table never shows whose it is.
+//!
+//! What the master secret sealed or hashed cannot be moved to another, so it stays. Tokens are short-lived, so their keys
+//! can change: a [`TokenKey`] has an id, several are live at once, the first signs and all verify.
 
 use std::{fmt, sync::Arc};
 
@@ -29,10 +32,49 @@ impl KeyType for Length32 {
     }
 }
 
-/// Derives every key from the master secret.
+/// A key that tokens are signed with, known by its id.
+#[derive(Clone)]
+pub struct TokenKey {
+    id: String,
+    key: Arc<[u8]>,
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TokenKey({})", self.id)
+    }
+}
+
+impl TokenKey {
+    #[must_use]
+    pub fn new(id: impl Into<String>, key: &[u8]) -> Self {
+        Self { id: id.into(), key: key.into() }
+    }
+
+    /// Stands in the tokens that it signed.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The key of a purpose: access and refresh tokens never share one.
+    #[must_use]
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        derive(&self.key, OURS, purpose)
+    }
+
+    /// A keyed hash (hex) of a value under a purpose.
+    #[must_use]
+    pub fn mac(&self, purpose: &str, value: &str) -> String {
+        mac(&self.derive(purpose), value)
+    }
+}
+
+/// Derives every key from the master secret; tokens have keys of their own that can be changed.
 #[derive(Clone)]
 pub struct Keyring {
     master: Arc<[u8]>,
+    token_keys: Arc<[TokenKey]>,
 }
 
 impl fmt::Debug for Keyring {
@@ -45,34 +87,73 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
+/// The salt of whatever belongs to no single user.
+const OURS: &[u8] = b"ivy";
+
+fn derive(secret: &[u8], salt: &[u8], purpose: &str) -> [u8; 32] {
+    let mut key = [0_u8; 32];
+    let info = [purpose.as_bytes()];
+    let derived = Salt::new(HKDF_SHA256, salt).extract(secret);
+    // 32 bytes is within what HKDF gives, so neither step can fail; a zero key would open nothing.
+    if let Ok(okm) = derived.expand(&info, Length32) {
+        let _ = okm.fill(&mut key);
+    }
+    key
+}
+
+fn mac(key: &[u8; 32], value: &str) -> String {
+    hex(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), value.as_bytes()).as_ref())
+}
+
 impl Keyring {
+    /// The id of the token key that comes from the master key.
+    pub const MASTER_TOKEN_KEY: &'static str = "master";
+
+    /// Everything from one secret, the only token key included.
     #[must_use]
     pub fn from_master_key(master: &[u8]) -> Self {
-        Self { master: master.into() }
+        let token_key = TokenKey::new(Self::MASTER_TOKEN_KEY, master);
+        Self { master: master.into(), token_keys: Arc::new([token_key]) }
+    }
+
+    /// Gives tokens keys of their own; without any, the master's stays.
+    #[must_use]
+    pub fn with_token_keys(self, keys: Vec<TokenKey>) -> Self {
+        if keys.is_empty() { self } else { Self { token_keys: keys.into(), ..self } }
+    }
+
+    /// The keys of tokens, at least one: the first signs, all verify.
+    #[must_use]
+    pub fn token_keys(&self) -> &[TokenKey] {
+        &self.token_keys
+    }
+
+    /// The token key of an id.
+    #[must_use]
+    pub fn token_key(&self, id: &str) -> Option<&TokenKey> {
+        self.token_keys.iter().find(|key| key.id == id)
+    }
+
+    /// The token key that signs.
+    #[must_use]
+    pub fn signing_key(&self) -> &TokenKey {
+        &self.token_keys[0]
     }
 
     fn derive_salted(&self, salt: &[u8], purpose: &str) -> [u8; 32] {
-        let mut key = [0_u8; 32];
-        let info = [purpose.as_bytes()];
-        let derived = Salt::new(HKDF_SHA256, salt).extract(&self.master);
-        // 32 bytes is within what HKDF gives, so neither step can fail; a zero key would open nothing.
-        if let Ok(okm) = derived.expand(&info, Length32) {
-            let _ = okm.fill(&mut key);
-        }
-        key
+        derive(&self.master, salt, purpose)
     }
 
-    /// The key of a purpose, such as `access-token`.
+    /// The key of a purpose, such as `lookup-phone`.
     #[must_use]
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
-        self.derive_salted(b"ivy", purpose)
+        self.derive_salted(OURS, purpose)
     }
 
     /// A keyed hash (hex) of a value under a purpose: equal values give equal hashes, and nothing else is learnt.
     #[must_use]
     pub fn keyed_hash(&self, purpose: &str, value: &str) -> String {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.derive(purpose));
-        hex(hmac::sign(&key, value.as_bytes()).as_ref())
+        mac(&self.derive(purpose), value)
     }
 
     #[must_use]
@@ -83,6 +164,11 @@ impl Keyring {
     #[must_use]
     pub fn email_hash(&self, email: &Email) -> String {
         self.keyed_hash("lookup-email", email.as_str())
+    }
+
+    #[must_use]
+    pub fn admin_hash(&self, email: &Email) -> String {
+        self.keyed_hash("lookup-admin", email.as_str())
     }
 
     /// Seals what belongs to no single user, under a purpose of its own.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ivy_domain::{
-    MessageId, SessionId, User, UserId,
+    AdminId, CallId, MessageId, SessionId, User, UserId,
+    admin::AdminRole,
     call::Call,
     stats::Counters,
     streak::Streak,
@@ -152,6 +153,13 @@ impl Me {
         wallet
     }
 
+    /// Ends a pause whose time is over, as seen now; whoever writes the user next writes it down.
+    #[must_use]
+    pub fn at(mut self, now: Timestamp) -> Self {
+        self.profile.user.resume_if_due(now);
+        self
+    }
+
     /// When we last heard from the user in any way, logging included.
     #[must_use]
     pub fn last_interaction_at(&self) -> Option<Timestamp> {
@@ -190,12 +198,15 @@ pub struct StoredCall {
     /// The slot that the last attempt took.
     #[serde(default)]
     pub slot: Option<u32>,
+    /// An operator said what the call achieved: no analysis that comes later says otherwise.
+    #[serde(default)]
+    pub outcome_recorded: bool,
 }
 
 impl StoredCall {
     #[must_use]
     pub fn new(call: Call) -> Self {
-        Self { call, analyzed: false, slot: None }
+        Self { call, analyzed: false, slot: None, outcome_recorded: false }
     }
 }
 
@@ -211,6 +222,20 @@ pub struct Transcript {
     /// The variables that the agent was given.
     #[serde(default)]
     pub context: Option<String>,
+}
+
+impl Transcript {
+    /// Reads a stored transcript and opens its fields.
+    pub(crate) fn open(item: Item, cipher: &UserCipher) -> Result<Self, StoreError> {
+        let sealed: Self = from_item("transcript", item)?;
+        let open = |field, sealed: Option<String>| sealed.map(|text| cipher.open(field, &text)).transpose();
+        Ok(Self {
+            transcript: open("transcript", sealed.transcript)?,
+            summary: open("summary", sealed.summary)?,
+            recording_url: open("recording_url", sealed.recording_url)?,
+            context: open("context", sealed.context)?,
+        })
+    }
 }
 
 /// One sign-in on one device: a family of refresh tokens, of which only the newest is good.
@@ -239,6 +264,28 @@ pub struct SignInRequest {
     pub version: u64,
 }
 
+/// An operator or a company's admin. Whose e-mail address it is stands in its key alone, as a keyed hash.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct AdminAccount {
+    pub id: AdminId,
+    #[serde(flatten)]
+    pub role: AdminRole,
+    /// A PHC string.
+    pub password: String,
+    pub created_at: Timestamp,
+    /// Nobody signs in with it from then on.
+    #[serde(default)]
+    pub disabled_at: Option<Timestamp>,
+    #[serde(default)]
+    pub version: u64,
+}
+
+impl std::fmt::Debug for AdminAccount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "AdminAccount({})", self.id)
+    }
+}
+
 /// The stored answer to a request with an `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IdempotencyRecord {
@@ -252,6 +299,14 @@ pub struct IdempotencyRecord {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Slot {
     pub number: u32,
+    pub attempt_id: String,
+    pub lease_until: Timestamp,
+}
+
+/// Who may ring a user at present: one attempt of one call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    pub call_id: CallId,
     pub attempt_id: String,
     pub lease_until: Timestamp,
 }

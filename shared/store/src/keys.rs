@@ -2,27 +2,37 @@
 //!
 //! | entity | pk | sk | indexes |
 //! |---|---|---|---|
-//! | user | `USER#<id>` | `ME#PROFILE` | gsi2 `TZ#<zone>#<shard>` / user id, only while the user may be called |
+//! | user | `USER#<id>` | `ME#PROFILE` | gsi2 `TZ#<zone>#<shard>` / user id, only while days are planned for the user |
 //! | streak and open plans | `USER#<id>` | `ME#PROGRESS` | |
 //! | wallet | `USER#<id>` | `ME#WALLET` | |
 //! | counters and scores | `USER#<id>` | `ME#COUNTERS` | |
 //! | when we last heard from the user | `USER#<id>` | `ME#CONTACT` | |
 //! | workout | `USER#<id>` | `WORKOUT#<date>#<id>` | |
+//! | where a workout went, or that it was deleted | `USER#<id>` | `WORKOUT#<date>#<id>` | |
 //! | call | `USER#<id>` | `CALL#<id>` | gsi1 `DUE#<shard>` / next time it needs attention, while not terminal |
 //! | transcript of a call | `USER#<id>` | `TRANSCRIPT#<call id>` | TTL 90 days |
 //! | donation | `USER#<id>` | `DONATION#<id>` | |
+//! | receipt of a month: sums by charity and giver | `USER#<id>` | `RECEIPT#<yyyy-mm>` | |
 //! | message | `USER#<id>` | `MESSAGE#<id>` | |
 //! | score, life marker | `USER#<id>` | `SCORE#<id>`, `MARKER#<id>` | |
 //! | session family | `USER#<id>` | `SESSION#<id>` | TTL |
+//! | word on a consent | `USER#<id>` | `CONSENT#<id>` | |
+//! | erasure asked for, then its tombstone | `USER#<id>` | `ERASURE` | |
 //! | unique phone, unique e-mail | `PHONE#<keyed hash>`, `EMAIL#<keyed hash>` | `OWNER` | |
 //! | provider's message id to ours | `WHATSAPP#<keyed hash>`, `TWILIO#<keyed hash>` | `OWNER` | TTL 30 days |
 //! | processed event | `EVENT#<provider>#<keyed hash of id>` | `SEEN` | TTL 30 days |
-//! | idempotency record | `IDEMPOTENCY#<user>#<hash of key>` | `RESPONSE` | TTL 24 hours |
+//! | idempotency record of a user | `USER#<id>` | `IDEMPOTENCY#<hash of key>` | TTL 24 hours |
+//! | idempotency record of nobody's | `IDEMPOTENCY#<subject>#<hash of key>` | `RESPONSE` | TTL 24 hours |
 //! | sign-in request | `MAGIC#<keyed hash of the contact>` | `LINK` | TTL 15 minutes |
 //! | rate limit bucket | `RATE#<name>#<hash of subject>` | window start | TTL |
 //! | outbox effect | `OUTBOX#<id>` | `EFFECT` | TTL 7 days |
 //! | call slot | `SLOTS` | number | |
-//! | charity, and its month | `CHARITY#<id>` | `META`, `MONTH#<yyyy-mm>#<shard>` | |
+//! | the user's line: the attempt that may ring it | `USER#<id>` | `LINE` | TTL |
+//! | donation of nobody any more | `LEDGER#<yyyy-mm>#<shard>` | donation id | |
+//! | audit entry | `AUDIT#<subject>` | `<time>#<id>` | TTL 6 years |
+//! | operator, company's admin | `ADMIN#<keyed hash of e-mail>` | `ACCOUNT` | |
+//! | charity | `CHARITIES` | id | |
+//! | a charity's month | `CHARITY#<id>` | `MONTH#<yyyy-mm>#<shard>` | |
 //! | company, and its month | `COMPANY#<id>` | `META`, `MONTH#<yyyy-mm>#<shard>` | |
 //!
 //! What departs from the proposal in the spec, and why (decision 0003):
@@ -32,9 +42,17 @@
 //!   id then needs no second read. Completing stays one read and one transaction.
 //! - A workout's id carries the date it was first planned for, so its key follows from its id; a workout moved to another day
 //!   leaves a `moved` stub that names the new date.
+//! - A user who paused with an end stays in the index of the zone, so that planning finds them when the timer of the end was lost.
+//! - The kept answers of a user's requests stand in the user's partition, so that erasing the partition erases them.
+//! - A deleted workout that had a donation leaves a trace at its key, so that the donation's workout is accounted for.
+//! - Charities lie in one partition: they are few, each process keeps a copy for ten minutes, and listing them is one query.
+//! - Receipts are sums of their own, written with each donation: a receipt never changes with a later move to another zone.
 //! - A sign-in request is keyed by the contact and holds the hashes of both the link and the code: using one uses up both.
 
-use ivy_domain::{CallId, CharityId, CompanyId, DonationId, MessageId, SessionId, UserId, WorkoutId, ids::stable_hash};
+use ivy_domain::{
+    CallId, CharityId, CompanyId, ConsentId, DonationId, MarkerId, MessageId, ScoreId, SessionId, UserId, WorkoutId,
+    ids::stable_hash,
+};
 use jiff::civil::Date;
 
 /// How many shards a zone's users, due calls and monthly totals are spread over.
@@ -79,6 +97,10 @@ pub const WORKOUTS: &str = "WORKOUT#";
 pub const CALLS: &str = "CALL#";
 pub const MESSAGES: &str = "MESSAGE#";
 pub const DONATIONS: &str = "DONATION#";
+pub const RECEIPTS: &str = "RECEIPT#";
+pub const SCORES: &str = "SCORE#";
+pub const MARKERS: &str = "MARKER#";
+pub const SESSIONS: &str = "SESSION#";
 
 #[must_use]
 pub fn workout(user: UserId, date: Date, id: WorkoutId) -> Key {
@@ -94,6 +116,12 @@ pub fn workout_by_id(user: UserId, id: WorkoutId) -> Key {
 #[must_use]
 pub fn workouts_on(date: Date) -> String {
     format!("{WORKOUTS}{date}#")
+}
+
+/// A sort key behind all that begin with a prefix: no key of ours goes on with anything that sorts after `~`.
+#[must_use]
+pub fn end_of(prefix: &str) -> String {
+    format!("{prefix}~")
 }
 
 #[must_use]
@@ -117,18 +145,70 @@ pub fn message(user: UserId, id: MessageId) -> Key {
 }
 
 #[must_use]
-pub fn score(user: UserId, id: &str) -> Key {
-    Key::new(user_partition(user), format!("SCORE#{id}"))
+pub fn score(user: UserId, id: ScoreId) -> Key {
+    Key::new(user_partition(user), format!("{SCORES}{id}"))
 }
 
 #[must_use]
-pub fn marker(user: UserId, id: &str) -> Key {
-    Key::new(user_partition(user), format!("MARKER#{id}"))
+pub fn marker(user: UserId, id: MarkerId) -> Key {
+    Key::new(user_partition(user), format!("{MARKERS}{id}"))
+}
+
+/// What was donated in a month of the user's, such as `2026-11`.
+#[must_use]
+pub fn receipt(user: UserId, month: &str) -> Key {
+    Key::new(user_partition(user), format!("{RECEIPTS}{month}"))
 }
 
 #[must_use]
 pub fn session(user: UserId, id: SessionId) -> Key {
-    Key::new(user_partition(user), format!("SESSION#{id}"))
+    Key::new(user_partition(user), format!("{SESSIONS}{id}"))
+}
+
+#[must_use]
+pub fn consent(user: UserId, id: ConsentId) -> Key {
+    Key::new(user_partition(user), format!("CONSENT#{id}"))
+}
+
+#[must_use]
+pub fn erasure(user: UserId) -> Key {
+    Key::new(user_partition(user), "ERASURE")
+}
+
+/// Something of a user's partition by its sort key, as a list of the partition brought it.
+#[must_use]
+pub fn of_partition(user: UserId, sk: &str) -> Key {
+    Key::new(user_partition(user), sk)
+}
+
+/// How an id begins that carries this time.
+fn id_at(at: jiff::Timestamp) -> String {
+    let time = format!("{:012x}", at.as_millisecond().max(0));
+    format!("{}-{}", &time[..8], &time[8..])
+}
+
+/// The least sort key of calls whose ids carry this time or a later one.
+#[must_use]
+pub fn calls_from(at: jiff::Timestamp) -> String {
+    format!("{CALLS}{}", id_at(at))
+}
+
+/// The least sort key of donations whose ids carry this time or a later one.
+#[must_use]
+pub fn donations_from(at: jiff::Timestamp) -> String {
+    format!("{DONATIONS}{}", id_at(at))
+}
+
+/// A donation that is nobody's any more, among those of its month.
+#[must_use]
+pub fn ledger_line(month: &str, id: DonationId) -> Key {
+    let id = id.to_string();
+    Key::new(format!("LEDGER#{month}#{}", stable_hash(&["ledger", &id]) % SHARDS), id)
+}
+
+#[must_use]
+pub fn audit(subject: &str, at: jiff::Timestamp, id: &str) -> Key {
+    Key::new(format!("AUDIT#{subject}"), format!("{}#{id}", sortable(at)))
 }
 
 #[must_use]
@@ -154,7 +234,16 @@ pub fn processed_event(provider: &str, id: &str) -> Key {
 /// `subject` is the user, or the caller's address hash where nobody is signed in.
 #[must_use]
 pub fn idempotency(subject: &str, key_hash: &str) -> Key {
+    if let Ok(user) = subject.parse::<UserId>() {
+        return Key::new(user_partition(user), format!("IDEMPOTENCY#{key_hash}"));
+    }
     Key::new(format!("IDEMPOTENCY#{subject}#{key_hash}"), "RESPONSE")
+}
+
+/// Of operators and companies' admins; the hash is of another purpose than a user's e-mail has.
+#[must_use]
+pub fn admin_account(email_hash: &str) -> Key {
+    Key::new(format!("ADMIN#{email_hash}"), "ACCOUNT")
 }
 
 #[must_use]
@@ -181,8 +270,16 @@ pub fn slot(number: u32) -> Key {
 }
 
 #[must_use]
+pub fn line(user: UserId) -> Key {
+    Key::new(user_partition(user), "LINE")
+}
+
+/// The partition of the charities.
+pub const CHARITIES: &str = "CHARITIES";
+
+#[must_use]
 pub fn charity(id: CharityId) -> Key {
-    Key::new(format!("CHARITY#{id}"), "META")
+    Key::new(CHARITIES.to_owned(), id.to_string())
 }
 
 #[must_use]

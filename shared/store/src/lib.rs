@@ -8,21 +8,28 @@
 mod crypto;
 mod entities;
 mod error;
+mod history;
 pub mod keys;
+mod partition;
 mod reads;
 mod schema;
 mod transaction;
+mod upcoming;
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-pub use crypto::{Keyring, UserCipher};
+pub use crypto::{Keyring, TokenKey, UserCipher};
 pub use entities::{
-    Agenda, Contact, IdempotencyRecord, Me, MessageOwner, Profile, Progress, Session, SignInRequest, Slot, StoredCall,
+    AdminAccount, Agenda, Contact, IdempotencyRecord, Line, Me, MessageOwner, Profile, Progress, Session, SignInRequest, Slot, StoredCall,
     Transcript,
 };
 pub use error::StoreError;
+pub use history::{CALLED_AHEAD, Days, MarkerEntry, Receipt, ReceiptLine, ScoreEntry, Span};
+pub use partition::{
+    AuditEntry, ConsentWord, Erasable, ErasableKind, Erasure, Exported, LedgerLine,
+};
 pub use reads::PageOf;
 pub use schema::create_table;
 pub use transaction::Transaction;

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
 use ivy_domain::{
-    CallId, CharityId, CompanyId, MessageId, SessionId, UserId, WorkoutId, charity::Charity, company::Company,
-    message::Message, wallet::Donation, workout::Workout,
+    CallId, CharityId, CompanyId, Email, MessageId, SessionId, UserId, WorkoutId, charity::Charity, company::Company,
+    message::Message, workout::Workout,
 };
 use jiff::{Timestamp, civil::Date};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    IdempotencyRecord, Item, Me, MessageOwner, Profile, Session, SignInRequest, Slot, Store, StoreError, StoredCall,
+    AdminAccount, IdempotencyRecord, Item, Line, Me, MessageOwner, Profile, Session, SignInRequest, Slot, Store, StoreError, StoredCall,
     Transcript, UserCipher,
     entities::{entity_of, from_item, profile_from, string_of},
     keys::{self, Key},
@@ -27,7 +27,7 @@ pub struct PageOf<T> {
 /// Keys asked for again when the table returned only some of a batch.
 const BATCH_ROUNDS: usize = 4;
 
-fn string(value: impl Into<String>) -> AttributeValue {
+pub(crate) fn string(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
@@ -46,17 +46,21 @@ fn me_keys(user: UserId) -> [Key; 5] {
 }
 
 impl Store {
-    async fn get(&self, key: Key) -> Result<Option<Item>, StoreError> {
+    pub(crate) async fn get(&self, key: Key) -> Result<Option<Item>, StoreError> {
         let request = self.client.get_item().table_name(&self.table).set_key(Some(key.into())).consistent_read(true);
         let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
         Ok(answer.item)
     }
 
-    async fn get_as<T: DeserializeOwned>(&self, entity: &'static str, key: Key) -> Result<Option<T>, StoreError> {
+    pub(crate) async fn get_as<T: DeserializeOwned>(
+        &self,
+        entity: &'static str,
+        key: Key,
+    ) -> Result<Option<T>, StoreError> {
         self.get(key).await?.map(|item| from_item(entity, item)).transpose()
     }
 
-    async fn batch_get(&self, keys: Vec<Key>) -> Result<Vec<Item>, StoreError> {
+    pub(crate) async fn batch_get(&self, keys: Vec<Key>) -> Result<Vec<Item>, StoreError> {
         let mut found = Vec::new();
         let keys: Vec<HashMap<String, AttributeValue>> = keys.into_iter().map(Into::into).collect();
         let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
@@ -74,7 +78,7 @@ impl Store {
     }
 
     /// A page of the items of a partition whose sort keys begin with a prefix, newest first.
-    async fn list(
+    pub(crate) async fn list(
         &self,
         pk: String,
         prefix: &str,
@@ -90,13 +94,18 @@ impl Store {
             .expression_attribute_values(":prefix", string(prefix))
             .consistent_read(true)
             .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+            // One more than asked for tells whether there is a next page.
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX).saturating_add(1));
         if let Some(sk) = after {
             request = request.exclusive_start_key("pk", string(pk)).exclusive_start_key("sk", string(sk));
         }
         let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
-        let next = answer.last_evaluated_key.as_ref().and_then(|key| string_of(key, "sk")).map(str::to_owned);
-        Ok(PageOf { items: answer.items.unwrap_or_default(), next })
+        let mut items = answer.items.unwrap_or_default();
+        // A page may also end early, at a megabyte.
+        let more = items.len() > limit as usize || answer.last_evaluated_key.is_some();
+        items.truncate(limit as usize);
+        let next = items.last().filter(|_| more).and_then(|item| string_of(item, "sk")).map(str::to_owned);
+        Ok(PageOf { items, next })
     }
 
     /// Whether the table answers: one read of a key that need not exist.
@@ -136,6 +145,8 @@ impl Store {
             let date: Date = date.parse().map_err(|e| StoreError::unreadable("moved", e))?;
             found = self.get(keys::workout(user, date, id)).await?;
         }
+        // What was deleted may have left a trace, which is no workout any more.
+        let found = found.filter(|item| entity_of(item) == "workout");
         let workout = found.map(|item| from_item("workout", item)).transpose()?;
         Ok((Me::from_items(items, &self.keyring)?, workout))
     }
@@ -232,17 +243,6 @@ impl Store {
         Ok(PageOf { items, next: page.next })
     }
 
-    pub async fn list_donations(
-        &self,
-        user: UserId,
-        limit: u32,
-        after: Option<&str>,
-    ) -> Result<PageOf<Donation>, StoreError> {
-        let page = self.list(keys::user_partition(user), keys::DONATIONS, limit, after).await?;
-        let items = page.items.into_iter().map(|item| from_item("donation", item)).collect::<Result<_, _>>()?;
-        Ok(PageOf { items, next: page.next })
-    }
-
     /// A page of a user's messages, opened with their cipher.
     pub async fn list_messages(
         &self,
@@ -267,13 +267,8 @@ impl Store {
             return Ok(None);
         };
         let cipher = profile_from(profile, &self.keyring)?.cipher;
-        let mut words: Transcript =
-            take(&mut items, &keys[2]).map(|item| from_item("transcript", item)).transpose()?.unwrap_or_default();
-        let open = |field, sealed: Option<String>| sealed.map(|text| cipher.open(field, &text)).transpose();
-        words.transcript = open("transcript", words.transcript)?;
-        words.summary = open("summary", words.summary)?;
-        words.recording_url = open("recording_url", words.recording_url)?;
-        words.context = open("context", words.context)?;
+        let words = take(&mut items, &keys[2]).map(|item| Transcript::open(item, &cipher)).transpose()?;
+        let words = words.unwrap_or_default();
         Ok(Some((from_item("call", call)?, words)))
     }
 
@@ -306,6 +301,27 @@ impl Store {
 
     pub async fn session(&self, user: UserId, id: SessionId) -> Result<Option<Session>, StoreError> {
         self.get_as("session", keys::session(user, id)).await
+    }
+
+    /// The sessions of a user that are open, newest first. A query for each 100 of them.
+    pub async fn sessions(&self, user: UserId) -> Result<Vec<Session>, StoreError> {
+        let mut sessions = Vec::new();
+        let mut after = None;
+        loop {
+            let page = self.list(keys::user_partition(user), keys::SESSIONS, 100, after.as_deref()).await?;
+            for item in page.items {
+                sessions.push(from_item("session", item)?);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(sessions);
+            }
+        }
+    }
+
+    /// The account of an operator or a company's admin.
+    pub async fn admin_account(&self, email: &Email) -> Result<Option<AdminAccount>, StoreError> {
+        self.get_as("admin", keys::admin_account(&self.keyring.admin_hash(email))).await
     }
 
     /// The kept answer to a request, opened.
@@ -354,13 +370,27 @@ impl Store {
         answer.items.unwrap_or_default().into_iter().map(|item| from_item("slot", item)).collect()
     }
 
+    /// The attempt that may ring a user.
+    pub async fn line(&self, user: UserId) -> Result<Option<Line>, StoreError> {
+        self.get_as("line", keys::line(user)).await
+    }
+
     /// Gives a slot back if this attempt still holds it.
     pub async fn release_slot(&self, number: u32, attempt_id: &str) -> Result<(), StoreError> {
+        self.release_lease(keys::slot(number), attempt_id).await
+    }
+
+    /// Frees a user's line if this attempt still holds it.
+    pub async fn release_line(&self, user: UserId, attempt_id: &str) -> Result<(), StoreError> {
+        self.release_lease(keys::line(user), attempt_id).await
+    }
+
+    async fn release_lease(&self, key: Key, attempt_id: &str) -> Result<(), StoreError> {
         let request = self
             .client
             .delete_item()
             .table_name(&self.table)
-            .set_key(Some(keys::slot(number).into()))
+            .set_key(Some(key.into()))
             .condition_expression("attempt_id = :attempt")
             .expression_attribute_values(":attempt", string(attempt_id));
         match Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e)) {
@@ -386,13 +416,8 @@ impl Store {
             .expression_attribute_values(":until", string(keys::sortable(until)))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
-        let parse = |item: &Item| {
-            let user = string_of(item, "pk")?.strip_prefix("USER#")?.parse().ok()?;
-            let call = string_of(item, "sk")?.strip_prefix(keys::CALLS)?.parse().ok()?;
-            Some((user, call))
-        };
         let items = answer.items.unwrap_or_default();
-        items.iter().map(|item| parse(item).ok_or_else(|| StoreError::unreadable("call", "its key"))).collect()
+        items.iter().map(|item| call_at(item).ok_or_else(|| StoreError::unreadable("call", "its key"))).collect()
     }
 
     /// A page of the users of a zone's shard that may be called, by id.
@@ -428,12 +453,13 @@ impl Store {
         Ok(PageOf { items, next })
     }
 
-    /// Counts a request against a limit per window. Answers how many there were, this one included, unless the limit was
-    /// reached before it: then nothing is counted and the answer is `None`.
-    pub async fn count_request(
+    /// Counts requests against a limit per window. Answers how many there were, these included, unless the limit was
+    /// reached before them: then nothing is counted and the answer is `None`.
+    pub async fn count_requests(
         &self,
         name: &str,
         subject: &str,
+        added: u32,
         limit: u32,
         window_seconds: i64,
         now: Timestamp,
@@ -445,20 +471,20 @@ impl Store {
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key.into()))
-            .update_expression("SET #entity = :entity, #expires = :expires ADD #count :one")
+            .update_expression("SET #entity = :entity, #expires = :expires ADD #count :added")
             .condition_expression("attribute_not_exists(#count) OR #count < :limit")
             .expression_attribute_names("#entity", "entity")
             .expression_attribute_names("#expires", "expires_at")
             .expression_attribute_names("#count", "count")
             .expression_attribute_values(":entity", string("rate_limit"))
             .expression_attribute_values(":expires", AttributeValue::N((window_start + 2 * window_seconds).to_string()))
-            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
+            .expression_attribute_values(":added", AttributeValue::N(added.to_string()))
             .expression_attribute_values(":limit", AttributeValue::N(limit.to_string()))
             .return_values(ReturnValue::UpdatedNew);
         match Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e)) {
             Ok(answer) => {
                 let count = answer.attributes.as_ref().and_then(|a| a.get("count")).and_then(|v| v.as_n().ok());
-                Ok(Some(count.and_then(|n| n.parse().ok()).unwrap_or(1)))
+                Ok(Some(count.and_then(|n| n.parse().ok()).unwrap_or(added)))
             }
             Err(StoreError::ConditionFailed(_)) => Ok(None),
             Err(error) => Err(error),
@@ -466,7 +492,14 @@ impl Store {
     }
 }
 
-fn open_message(mut item: Item, cipher: &UserCipher) -> Result<Message, StoreError> {
+/// Whose call lies at a key, and which.
+pub(crate) fn call_at(item: &Item) -> Option<(UserId, CallId)> {
+    let user = string_of(item, "pk")?.strip_prefix("USER#")?.parse().ok()?;
+    let call = string_of(item, "sk")?.strip_prefix(keys::CALLS)?.parse().ok()?;
+    Some((user, call))
+}
+
+pub(crate) fn open_message(mut item: Item, cipher: &UserCipher) -> Result<Message, StoreError> {
     let body = item.remove("body").and_then(|v| v.as_s().ok().cloned());
     let notice = item.remove("notice").and_then(|v| v.as_s().ok().cloned());
     let mut message: Message = from_item("message", item)?;

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use ivy_domain::{
-    CharityId, CompanyId, DonationId, Pence, UserId,
+    CharityId, CompanyId, Email, Pence, SessionId, UserId,
     call::CallState,
     charity::Charity,
     company::Company,
@@ -21,9 +21,9 @@ use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
 
 use crate::{
-    Contact, IdempotencyRecord, Item, MessageOwner, Profile, Progress, Session, SignInRequest, Slot, Store, StoreError,
-    StoredCall, Transcript, UserCipher,
+    AdminAccount, AuditEntry, ConsentWord, Contact, Erasure, IdempotencyRecord, Item, LedgerLine, Line, MarkerEntry, MessageOwner, Profile, Progress, ScoreEntry, Session, SignInRequest, Slot, Store, StoreError, StoredCall, Transcript, UserCipher,
     entities::{profile_item, to_item},
+    history::receipt_sums,
     keys::{self, Key},
 };
 
@@ -73,6 +73,8 @@ const DAY_SECONDS: i64 = 86_400;
 /// How long an event's or provider message's id is remembered.
 const REMEMBERED_SECONDS: i64 = 30 * DAY_SECONDS;
 const TRANSCRIPT_SECONDS: i64 = 90 * DAY_SECONDS;
+/// How long it stays on record who did what: as long as books are kept.
+const AUDIT_SECONDS: i64 = 6 * 366 * DAY_SECONDS;
 const OUTBOX_SECONDS: i64 = 7 * DAY_SECONDS;
 
 impl Store {
@@ -126,11 +128,11 @@ impl Transaction<'_> {
         self.put(name, key, to_item(name, value), expect)
     }
 
-    /// The profile, with its place in the index of its zone while the user may be called.
+    /// The profile, with its place in the index of its zone while days are planned for the user.
     pub fn user(&mut self, profile: &Profile) -> &mut Self {
         let user = &profile.user;
         let item = profile_item(profile).map(|mut item| {
-            if user.may_be_called() {
+            if user.is_planned_for() {
                 let partition = keys::zone_partition(user.timezone.as_str(), keys::shard_of(user.id));
                 item.insert("gsi2pk".to_owned(), string(partition));
                 item.insert("gsi2sk".to_owned(), string(user.id));
@@ -138,6 +140,51 @@ impl Transaction<'_> {
             item
         });
         self.put("user", keys::profile(user.id), item, &Expect::Version(user.version))
+    }
+
+    /// Adds a word to the history of a user's consents.
+    pub fn consent(&mut self, user: UserId, word: &ConsentWord) -> &mut Self {
+        self.put_entity("consent", keys::consent(user, word.id), word, &Expect::Nothing)
+    }
+
+    /// Closes an account: without its profile nobody signs in, is called or written to, and without the profile's salt nothing
+    /// opens what the user's key sealed. Fails as `closed` if the user changed meanwhile.
+    pub fn close_account(&mut self, profile: &Profile) -> &mut Self {
+        self.delete_version("closed", keys::profile(profile.user.id), profile.user.version)
+    }
+
+    /// A wish to be forgotten, or what is left of it.
+    pub fn erasure(&mut self, user: UserId, erasure: &Erasure) -> &mut Self {
+        self.put_entity("erasure", keys::erasure(user), erasure, &Expect::Version(erasure.version))
+    }
+
+    /// Deletes something of a user's partition, whatever it holds by now.
+    pub fn erase(&mut self, user: UserId, sk: &str) -> &mut Self {
+        self.delete("erased", keys::of_partition(user, sk))
+    }
+
+    /// Keeps what a donation adds up to, without its giver.
+    pub fn ledger_line(&mut self, line: &LedgerLine) -> &mut Self {
+        self.put_entity("ledger_line", keys::ledger_line(&line.month, line.id), line, &Expect::Anything)
+    }
+
+    pub fn audit(&mut self, subject: &str, entry: &AuditEntry) -> &mut Self {
+        let item = to_item("audit", entry).map(|mut item| {
+            item.insert("expires_at".to_owned(), expires(entry.at, AUDIT_SECONDS));
+            item
+        });
+        self.put("audit", keys::audit(subject, entry.at, &entry.id), item, &Expect::Anything)
+    }
+
+    /// What an operator did about a user, and why: the reason, which may tell of the user, is sealed with the user's key.
+    pub fn audit_about(&mut self, profile: &Profile, entry: AuditEntry) -> &mut Self {
+        match entry.reason.map(|reason| profile.cipher.seal("audit_reason", &reason)).transpose() {
+            Ok(reason) => self.audit(&profile.user.id.to_string(), &AuditEntry { reason, ..entry }),
+            Err(error) => {
+                self.failure = Some(error);
+                self
+            }
+        }
     }
 
     /// Claims a phone number for a user; fails as `phone` if somebody has it.
@@ -240,6 +287,23 @@ impl Transaction<'_> {
         self.put_entity("workout", key, &moved, &Expect::Nothing)
     }
 
+    /// Deletes a workout. One that had a donation leaves a trace which says so, and nothing of what it was.
+    pub fn delete_workout(&mut self, workout: &Workout, now: Timestamp) -> &mut Self {
+        let home = workout.id.date();
+        if workout.date != home {
+            self.delete("moved", keys::workout(workout.user_id, home, workout.id));
+        }
+        let key = keys::workout(workout.user_id, workout.date, workout.id);
+        let Some(donation) = workout.donation_id else {
+            return self.delete_version("workout", key, workout.version);
+        };
+        let trace = HashMap::from([
+            ("donation_id".to_owned(), string(donation)),
+            ("deleted_at".to_owned(), string(now.to_string())),
+        ]);
+        self.put("deleted_workout", key, Ok(trace), &Expect::Version(workout.version))
+    }
+
     pub fn donation(&mut self, donation: &Donation) -> &mut Self {
         let key = keys::donation(donation.user_id, donation.id);
         self.put_entity("donation", key, donation, &Expect::Nothing)
@@ -256,6 +320,20 @@ impl Transaction<'_> {
     ) -> &mut Self {
         let key = keys::charity_month(charity, &days::month(date), keys::shard_of(user));
         self.add("charity_total", key, &[("donated", amount.0), ("donations", donations)])
+    }
+
+    /// Adds donations to the receipt of the user's month that they were made in.
+    pub fn receipt(
+        &mut self,
+        user: UserId,
+        (charity, company): (CharityId, Option<CompanyId>),
+        made_on: Date,
+        amount: Pence,
+        donations: i64,
+    ) -> &mut Self {
+        let [sum, count] = receipt_sums(charity, company);
+        let key = keys::receipt(user, &days::month(made_on));
+        self.add("receipt", key, &[(&sum, amount.0), (&count, donations)])
     }
 
     /// Adds to a company's month.
@@ -350,23 +428,45 @@ impl Transaction<'_> {
 
     /// Takes a slot that is free or whose lease is over; fails as `slot`.
     pub fn take_slot(&mut self, slot: &Slot, now: Timestamp) -> &mut Self {
-        let item = to_item("slot", slot).map(|mut item| {
-            item.insert("pk".to_owned(), string(keys::SLOTS));
-            item.insert("sk".to_owned(), string(keys::slot(slot.number).sk));
-            item.insert("entity".to_owned(), string("slot"));
+        self.take_lease("slot", keys::slot(slot.number), to_item("slot", slot), "attempt_id", now)
+    }
+
+    /// Takes a user's line, so that no other call rings them; fails as `line` while another call holds it. What the same call
+    /// holds it may take again: whether it may ring again is a matter of its own version.
+    pub fn take_line(&mut self, user: UserId, line: &Line, now: Timestamp) -> &mut Self {
+        let item = to_item("line", line).map(|mut item| {
+            let expires_at = line.lease_until.as_second();
+            item.insert("expires_at".to_owned(), AttributeValue::N(expires_at.to_string()));
             item
         });
-        let built = item.and_then(|item| {
+        self.take_lease("line", keys::line(user), item, "call_id", now)
+    }
+
+    fn take_lease(
+        &mut self,
+        entity: &'static str,
+        key: Key,
+        item: Result<Item, StoreError>,
+        holder: &'static str,
+        now: Timestamp,
+    ) -> &mut Self {
+        let built = item.and_then(|mut item| {
+            let own = item.get(holder).cloned().ok_or_else(|| StoreError::unreadable(entity, "nobody holds it"))?;
+            item.insert("pk".to_owned(), string(key.pk));
+            item.insert("sk".to_owned(), string(key.sk));
+            item.insert("entity".to_owned(), string(entity));
             Put::builder()
                 .table_name(&self.store.table)
                 .set_item(Some(item))
-                .condition_expression("attribute_not_exists(pk) OR lease_until < :now")
+                .condition_expression("attribute_not_exists(pk) OR lease_until < :now OR #holder = :own")
+                .expression_attribute_names("#holder", holder)
+                .expression_attribute_values(":own", own)
                 .expression_attribute_values(":now", string(now.to_string()))
                 .build()
                 .map_err(|e| StoreError::Refused(e.to_string()))
         });
         match built {
-            Ok(put) => self.writes.push(("slot", Write::Put(put))),
+            Ok(put) => self.writes.push((entity, Write::Put(put))),
             Err(error) => self.failure = Some(error),
         }
         self
@@ -407,6 +507,11 @@ impl Transaction<'_> {
         self.put("message_owner", key, item, &Expect::Anything)
     }
 
+    /// Forgets which message of ours a provider's id named; the id as the message keeps it, hashed.
+    pub fn forget_message_owner(&mut self, provider: &str, hashed_id: &str) -> &mut Self {
+        self.delete("old_message_owner", keys::provider_message(provider, hashed_id))
+    }
+
     /// Remembers a provider's event; fails as `event` if it was there before.
     pub fn processed_event(&mut self, provider: &str, id: &str, now: Timestamp) -> &mut Self {
         let item = HashMap::from([("expires_at".to_owned(), expires(now, REMEMBERED_SECONDS))]);
@@ -435,12 +540,32 @@ impl Transaction<'_> {
 
     /// Ends a session and with it every token of its family.
     pub fn end_session(&mut self, session: &Session) -> &mut Self {
-        self.delete("session", keys::session(session.user_id, session.id))
+        self.end_session_of(session.user_id, session.id)
+    }
+
+    /// Ends a session that may be over.
+    pub fn end_session_of(&mut self, user: UserId, id: SessionId) -> &mut Self {
+        self.delete("session", keys::session(user, id))
+    }
+
+    /// The account of an operator or a company's admin; a new one fails as `admin` if the address has one.
+    pub fn admin_account(&mut self, email: &Email, account: &AdminAccount) -> &mut Self {
+        let key = keys::admin_account(&self.store.keyring().admin_hash(email));
+        self.put_entity("admin", key, account, &Expect::Version(account.version))
+    }
+
+    pub fn remove_admin_account(&mut self, email: &Email) -> &mut Self {
+        self.delete("admin", keys::admin_account(&self.store.keyring().admin_hash(email)))
     }
 
     /// A sign-in request takes the place of the contact's last one.
     pub fn sign_in_request(&mut self, contact_hash: &str, request: &SignInRequest) -> &mut Self {
         self.put_entity("sign_in", keys::sign_in_request(contact_hash), request, &Expect::Anything)
+    }
+
+    /// Takes an outstanding link and code back.
+    pub fn forget_sign_in_request(&mut self, contact_hash: &str) -> &mut Self {
+        self.delete("old_sign_in", keys::sign_in_request(contact_hash))
     }
 
     /// Counts a failed try on a sign-in request that nobody touched meanwhile.
@@ -470,24 +595,19 @@ impl Transaction<'_> {
         self.put("idempotency", keys::idempotency(subject, key_hash), item, &Expect::NothingSince(now))
     }
 
-    pub fn score(&mut self, user: UserId, id: DonationId, values: &[(&str, i64)], now: Timestamp) -> &mut Self {
-        let mut item: Item = values.iter().map(|(name, value)| ((*name).to_owned(), number(value))).collect();
-        item.insert("recorded_at".to_owned(), string(now.to_string()));
-        self.put("score", keys::score(user, &id.to_string()), Ok(item), &Expect::Nothing)
+    pub fn score(&mut self, user: UserId, entry: &ScoreEntry) -> &mut Self {
+        self.put_entity("score", keys::score(user, entry.id), entry, &Expect::Nothing)
     }
 
-    pub fn marker(
-        &mut self,
-        user: UserId,
-        id: DonationId,
-        words: &str,
-        cipher: &UserCipher,
-        now: Timestamp,
-    ) -> &mut Self {
-        let item = cipher.seal("marker", words).map(|sealed| {
-            HashMap::from([("marker".to_owned(), string(sealed)), ("recorded_at".to_owned(), string(now.to_string()))])
+    /// A life marker, its words sealed with the user's key.
+    pub fn marker(&mut self, user: UserId, entry: &MarkerEntry, cipher: &UserCipher) -> &mut Self {
+        let item = cipher.seal("marker", entry.words.as_str()).map(|sealed| {
+            HashMap::from([
+                ("marker".to_owned(), string(sealed)),
+                ("recorded_at".to_owned(), string(entry.recorded_at.to_string())),
+            ])
         });
-        self.put("marker", keys::marker(user, &id.to_string()), item, &Expect::Nothing)
+        self.put("marker", keys::marker(user, entry.id), item, &Expect::Nothing)
     }
 
     pub fn company(&mut self, company: &Company) -> &mut Self {

@@ -18,6 +18,7 @@ mod persona;
 mod retell;
 mod server;
 mod sign;
+mod stripe;
 mod twilio;
 mod webhooks;
 mod whatsapp;
@@ -51,6 +52,7 @@ pub struct Secrets {
     pub whatsapp_phone_number_id: String,
     pub twilio_account_sid: String,
     pub twilio_auth_token: String,
+    pub stripe_secret_key: String,
     /// Sender of SMS, E.164.
     pub twilio_from: String,
     /// Caller's number of Ivy's calls, E.164.
@@ -68,6 +70,7 @@ impl Secrets {
             whatsapp_phone_number_id: "200000000000001".to_owned(),
             twilio_account_sid: "AC00000000000000000000000000000001".to_owned(),
             twilio_auth_token: "simulated-twilio-auth-token".to_owned(),
+            stripe_secret_key: "sk_simulated_stripe".to_owned(),
             twilio_from: "+447700900990".to_owned(),
             retell_from_number: "+447700900991".to_owned(),
         }
@@ -131,6 +134,8 @@ pub(crate) struct State {
     pub(crate) phones: BTreeMap<String, handset::Phone>,
     /// Idempotency key of create-phone-call to the call and the time it was made at.
     pub(crate) idempotency: HashMap<String, (String, Timestamp)>,
+    /// Stripe's customers: id and e-mail address.
+    pub(crate) customers: BTreeMap<String, String>,
     pub(crate) outgoing: Vec<webhooks::Draft>,
     pub(crate) posted: webhooks::PostedCounts,
 }
@@ -199,6 +204,23 @@ impl Simulators {
     #[must_use]
     pub fn twilio_url(&self) -> String {
         format!("{}/twilio/2010-04-01", self.url())
+    }
+
+    /// Stands for `https://api.stripe.com/v1`.
+    #[must_use]
+    pub fn stripe_url(&self) -> String {
+        format!("{}/stripe/v1", self.url())
+    }
+
+    /// Somebody who pays, as if they had gone through Stripe's checkout.
+    pub fn add_customer(&self, id: &str, email: &str) {
+        self.inner.state().customers.insert(id.to_owned(), email.to_owned());
+    }
+
+    /// The customers that Stripe keeps: id and e-mail address.
+    #[must_use]
+    pub fn customers(&self) -> BTreeMap<String, String> {
+        self.inner.state().customers.clone()
     }
 
     /// Sets the clock of timestamps, signatures, the 24-hour window and idempotency keys. Phones that have rung for 30 seconds by it stop.

@@ -1,4 +1,4 @@
-//! Retell's API: the five operations that Ivy uses, as strict as the documentation says.
+//! Retell's API: the six operations that Ivy uses, as strict as the documentation says.
 //!
 //! Two points are open in the documentation and settled here: a replayed idempotency key answers 201 with the same call in its present
 //! state, whatever the new body says; and a full workspace answers 429. Any E.164 caller's number is taken as bought.
@@ -179,6 +179,25 @@ pub(crate) async fn stop_call(
     } else {
         bad("Call already ended")
     }
+}
+
+/// `DELETE /v2/delete-call/{call_id}`: 204. A call that is under way cannot be deleted.
+pub(crate) async fn delete_call(
+    State(inner): State<Arc<Inner>>,
+    Path(call_id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(refused) = unauthorised(&inner, &headers) {
+        return refused;
+    }
+    let mut state = inner.state();
+    let Some(position) = state.calls.iter().position(|call| call.call_id == call_id) else { return not_found() };
+    if state.calls[position].is_live() {
+        return bad("Cannot delete an ongoing call");
+    }
+    state.calls.remove(position);
+    state.idempotency.retain(|_, (kept, _)| *kept != call_id);
+    axum::response::IntoResponse::into_response(StatusCode::NO_CONTENT)
 }
 
 /// One condition on the metadata. The SDK (6.2.13) sends a list of `{key, type, op, value}`; the plain map of older

@@ -15,13 +15,13 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{get, post, put},
+    routing::{delete, get, post, put},
     serve::IncomingStream,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::{Fault, Inner, Provider, console, retell, twilio, whatsapp};
+use crate::{Fault, Inner, Provider, console, retell, stripe, twilio, whatsapp};
 
 /// A second handle on the request's socket, to close it with.
 #[derive(Clone)]
@@ -49,6 +49,7 @@ fn router(inner: Arc<Inner>) -> Router {
         .route("/v2/create-phone-call", post(retell::create_phone_call))
         .route("/v2/get-call/{call_id}", get(retell::get_call))
         .route("/v2/stop-call/{call_id}", post(retell::stop_call))
+        .route("/v2/delete-call/{call_id}", delete(retell::delete_call))
         .route("/v3/list-calls", post(retell::list_calls))
         .route("/get-concurrency", get(retell::get_concurrency))
         .layer(faulty(Provider::Retell));
@@ -62,6 +63,7 @@ fn router(inner: Arc<Inner>) -> Router {
         .nest("/retell", retell)
         .nest("/whatsapp", whatsapp)
         .nest("/twilio", twilio)
+        .route("/stripe/v1/customers/{id}", delete(stripe::delete_customer))
         .route("/", get(console::page))
         .route("/handset", get(console::page))
         .route("/simulator/state", get(console::state))

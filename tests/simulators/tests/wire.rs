@@ -270,6 +270,30 @@ async fn the_21st_call_at_once_is_refused() {
 }
 
 #[tokio::test]
+async fn a_call_is_deleted_when_it_is_over_and_a_customer_once() {
+    let world = World::new().await;
+    let call_id = world.call(PHONE, json!({})).await.1["call_id"].as_str().expect("an id").to_owned();
+    let delete = |url: String, key: &str| world.http.delete(url).bearer_auth(key).send();
+    let call = format!("{}/v2/delete-call/{call_id}", world.simulators.retell_url());
+    let key = &world.secrets.retell_api_key;
+    assert_eq!(delete(call.clone(), "another").await.expect("an answer").status(), 401);
+    assert_eq!(delete(call.clone(), key).await.expect("an answer").status(), 400, "it still rings");
+    assert_eq!(world.retell(&format!("/v2/stop-call/{call_id}"), &json!({})).await.0, 204);
+    assert_eq!(delete(call.clone(), key).await.expect("an answer").status(), 204);
+    assert_eq!(delete(call, key).await.expect("an answer").status(), 404);
+    assert!(world.simulators.calls().is_empty());
+
+    world.simulators.add_customer("cus_1", "mara@example.com");
+    let customer = format!("{}/customers/cus_1", world.simulators.stripe_url());
+    let key = &world.secrets.stripe_secret_key;
+    assert_eq!(delete(customer.clone(), "another").await.expect("an answer").status(), 401);
+    let (status, deleted) = answer(delete(customer.clone(), key).await.expect("an answer")).await;
+    assert_eq!((status, deleted), (200, json!({"id": "cus_1", "object": "customer", "deleted": true})));
+    let (status, missing) = answer(delete(customer, key).await.expect("an answer")).await;
+    assert_eq!((status, &missing["error"]["code"]), (404, &json!("resource_missing")));
+}
+
+#[tokio::test]
 async fn free_text_needs_an_open_window() {
     let world = World::new().await;
     let statuses = || -> Vec<Value> {

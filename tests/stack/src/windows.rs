@@ -116,6 +116,7 @@ fn pro_user(id: UserId, zone: &Zone, now: Timestamp) -> User {
         timezone: zone.clone(),
         day_start: DayStart::default(),
         held_day: None,
+        resumes_at: None,
         locale: Locale::default(),
         subscription_type: Tier::B2cPro,
         subscription_status: SubscriptionStatus::Trialing,

@@ -1,7 +1,8 @@
 //! Every event of `events/`, by Lambda's own door, on the function that it is for.
 //!
 //! The table says what comes of each. In the events stand a few words for what cannot be fixed in a file; the test puts a real value
-//! in: `ACCESS_TOKEN`, `IN_AN_HOUR` (a time), and `CALL_ID` and `WORKOUT_ID`, which earlier events of the table made.
+//! in: `ACCESS_TOKEN`, `OPERATOR_TOKEN`, `USER_ID`, `IN_AN_HOUR` (a time), and `CALL_ID` and `WORKOUT_ID`, which earlier events of
+//! the table made.
 
 #![allow(clippy::unwrap_used, reason = "a test says what broke by panicking")]
 
@@ -26,7 +27,7 @@ enum Expected {
 use Expected::{Again, Done, Failed, Status};
 
 /// In the order in which they run: what is made first is used later.
-const TABLE: [(&str, &str, Expected); 81] = [
+const TABLE: [(&str, &str, Expected); 145] = [
     ("health", "get", Status(200)),
     ("api-docs", "document", Status(200)),
     ("api-docs", "page", Status(200)),
@@ -43,6 +44,12 @@ const TABLE: [(&str, &str, Expected); 81] = [
     ("verify-magic-link", "neither-token-nor-code", Status(422)),
     ("refresh-session", "not-a-token", Status(401)),
     ("refresh-session", "no-body", Status(400)),
+    ("end-session", "not-signed-in", Status(401)),
+    ("end-session", "everywhere-as-text", Status(422)),
+    ("end-session", "no-body", Status(204)),
+    ("admin-login", "operator", Status(200)),
+    ("admin-login", "no-such-account", Status(401)),
+    ("admin-login", "empty-object", Status(422)),
     ("onboard-user", "not-signed-in", Status(401)),
     ("onboard-user", "no-data-processing", Status(422)),
     ("onboard-user", "all-fields", Status(200)),
@@ -52,6 +59,20 @@ const TABLE: [(&str, &str, Expected); 81] = [
     ("get-user", "token-of-another-service", Status(401)),
     ("update-user", "new-goal", Status(200)),
     ("update-user", "null-first-name", Status(422)),
+    ("pause-user", "until-a-date", Status(200)),
+    ("pause-user", "active-is-no-reason", Status(422)),
+    ("resume-user", "own", Status(200)),
+    ("resume-user", "not-signed-in", Status(401)),
+    // While the person takes messages.
+    ("send-message", "celebration", Status(202)),
+    ("send-message", "sign-in-link", Status(422)),
+    ("send-message", "text-out-of-the-blue", Status(409)),
+    ("set-consents", "no-messages", Status(200)),
+    ("set-consents", "one-purpose-missing", Status(422)),
+    ("export-user", "own", Status(200)),
+    ("export-user", "foreign-cursor", Status(422)),
+    ("delete-user", "another-person", Status(404)),
+    ("delete-user", "not-signed-in", Status(401)),
     ("create-workout", "in-an-hour", Status(201)),
     ("create-workout", "last-year", Status(422)),
     ("create-workout", "plain-text", Status(415)),
@@ -60,6 +81,10 @@ const TABLE: [(&str, &str, Expected); 81] = [
     ("update-workout", "zero-minutes", Status(422)),
     ("update-workout", "completed", Status(200)),
     ("update-workout", "unknown-workout", Status(404)),
+    ("get-workout", "own", Status(200)),
+    ("get-workout", "unknown-workout", Status(404)),
+    ("list-workouts", "one-month", Status(200)),
+    ("list-workouts", "ends-before-it-begins", Status(422)),
     ("schedule-call", "in-an-hour", Status(201)),
     ("schedule-call", "in-the-past", Status(422)),
     ("schedule-call", "unknown-call-type", Status(422)),
@@ -69,14 +94,50 @@ const TABLE: [(&str, &str, Expected); 81] = [
     ("list-calls", "own", Status(200)),
     ("list-calls", "limit-given-twice", Status(422)),
     ("list-calls", "foreign-cursor", Status(422)),
+    ("initiate-call", "now", Status(201)),
+    ("initiate-call", "with-a-time", Status(422)),
+    ("reschedule-call", "own", Status(200)),
+    ("reschedule-call", "unknown-call", Status(404)),
+    ("upcoming-calls", "by-an-operator", Status(200)),
+    ("upcoming-calls", "by-a-user", Status(401)),
+    ("record-outcome", "not-over", Status(409)),
+    ("record-outcome", "call-of-nobody", Status(404)),
+    ("record-outcome", "by-a-user", Status(401)),
     ("cancel-call", "own", Status(200)),
     ("cancel-call", "unknown-call", Status(404)),
     ("list-messages", "own", Status(200)),
     ("list-messages", "limit-too-large", Status(422)),
     ("get-wallet", "own", Status(200)),
     ("get-wallet", "another-person", Status(404)),
+    ("list-donations", "own", Status(200)),
+    ("list-donations", "no-such-day", Status(422)),
+    ("get-impact", "own", Status(200)),
+    ("get-impact", "another-person", Status(404)),
+    ("list-receipts", "own", Status(200)),
+    ("list-receipts", "thirteenth-month", Status(422)),
+    ("list-charities", "all", Status(200)),
+    ("list-charities", "not-signed-in", Status(401)),
+    ("log-donation", "two-pounds", Status(201)),
+    ("log-donation", "without-a-key", Status(422)),
+    ("log-donation", "more-than-was-given", Status(409)),
     ("get-stats", "own", Status(200)),
     ("get-stats", "not-signed-in", Status(401)),
+    ("get-streak", "own", Status(200)),
+    ("get-streak", "not-signed-in", Status(401)),
+    ("get-activity", "by-week", Status(200)),
+    ("get-activity", "by-year", Status(422)),
+    ("record-score", "all-three", Status(201)),
+    ("record-score", "eleven-of-ten", Status(422)),
+    ("record-marker", "own", Status(201)),
+    ("record-marker", "no-words", Status(422)),
+    ("get-transformation", "own", Status(200)),
+    ("get-transformation", "another-person", Status(404)),
+    ("get-call-stats", "own", Status(200)),
+    ("get-call-stats", "a-whole-year", Status(422)),
+    // The workout that was logged is not needed any more.
+    ("delete-workout", "unknown-workout", Status(404)),
+    ("delete-workout", "own", Status(204)),
+    ("delete-workout", "deleted-before", Status(404)),
     ("retell-webhook", "bad-signature", Status(401)),
     ("retell-webhook", "no-signature", Status(401)),
     ("retell-webhook", "malformed-signature", Status(401)),
@@ -90,6 +151,8 @@ const TABLE: [(&str, &str, Expected); 81] = [
     ("plan-day", "half-hour-zones", Done),
     ("plan-day", "fired-late", Done),
     ("plan-day", "without-time", Failed),
+    ("reset-wallets", "new-month-in-kiribati", Done),
+    ("reset-wallets", "without-time", Failed),
     ("sweep-calls", "tick", Done),
     ("sweep-calls", "time-no-rfc3339", Failed),
     ("place-call", "gone-call", Again(&[])),
@@ -98,6 +161,7 @@ const TABLE: [(&str, &str, Expected); 81] = [
     ("place-call", "from-the-scheduler-console", Again(&[0])),
     ("place-call", "test-event-of-the-console", Failed),
     ("plan-users", "empty-shard", Again(&[])),
+    ("plan-users", "wallets-of-an-empty-shard", Again(&[])),
     ("plan-users", "gone-user", Again(&[])),
     ("plan-users", "zone-that-is-none", Again(&[0])),
     ("plan-users", "unknown-kind", Again(&[0])),
@@ -109,6 +173,10 @@ const TABLE: [(&str, &str, Expected); 81] = [
     ("publish-outbox", "other-entities", Again(&[])),
     // The second goes to the outbox's dead letters at once; the third does not wait for it.
     ("publish-outbox", "unknown-effect-between-others", Again(&[])),
+    ("erase-user", "gone-user", Again(&[])),
+    ("erase-user", "without-receipt", Again(&[0])),
+    // Last: the person of all these events is gone afterwards.
+    ("delete-user", "own", Status(202)),
 ];
 
 #[tokio::test]
@@ -120,6 +188,8 @@ async fn every_event_has_the_outcome_that_the_table_names() {
     let token = person.client.token.clone().unwrap();
     let hour = (now() + SignedDuration::from_hours(1)).round(Unit::Second).unwrap().to_string();
     let mut words = BTreeMap::from([("ACCESS_TOKEN", token), ("IN_AN_HOUR", hour)]);
+    words.insert("OPERATOR_PASSWORD", stack.file.operator_password.clone());
+    words.insert("USER_ID", person.id.clone());
     let mut wrong = Vec::new();
     for (function, scenario, expected) in TABLE {
         let event = &events[&(function.to_owned(), scenario.to_owned())];
@@ -131,6 +201,7 @@ async fn every_event_has_the_outcome_that_the_table_names() {
         match (function, scenario) {
             ("create-workout", "in-an-hour") => words.insert("WORKOUT_ID", id_in(&answer)),
             ("schedule-call", "in-an-hour") => words.insert("CALL_ID", id_in(&answer)),
+            ("admin-login", "operator") => words.insert("OPERATOR_TOKEN", text_in(&answer, "access_token")),
             _ => None,
         };
     }
@@ -140,8 +211,12 @@ async fn every_event_has_the_outcome_that_the_table_names() {
 }
 
 fn id_in(answer: &Invocation) -> String {
+    text_in(answer, "id")
+}
+
+fn text_in(answer: &Invocation, field: &str) -> String {
     let body: Value = serde_json::from_str(answer.payload["body"].as_str().unwrap_or_default()).unwrap_or_default();
-    body["id"].as_str().unwrap_or_default().to_owned()
+    body[field].as_str().unwrap_or_default().to_owned()
 }
 
 fn comes_out(event: &Event, expected: Expected, answer: &Invocation) -> bool {

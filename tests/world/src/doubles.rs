@@ -18,7 +18,29 @@ use ivy_flows::{
 use ivy_providers::ProviderError;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::TestClock;
+use crate::{
+    TestClock,
+    gate::{Gate, Party, Passage, Ruling, Told},
+};
+
+/// Does a port's work as the gate rules; whether an answer came.
+async fn pass(gate: &dyn Gate, party: Party, operation: &str, about: &str, work: impl FnOnce() + Send) -> bool {
+    let entities = vec![about.to_owned()];
+    let passage = Passage { party, operation: operation.to_owned(), entities, writes: true };
+    let ruling = gate.enter(&passage).await;
+    if matches!(ruling, Ruling::Pass | Ruling::LostAfter | Ruling::CrashAfter) {
+        work();
+        gate.told(&passage, Told::Taken);
+    }
+    if ruling == Ruling::CrashAfter {
+        gate.end().await;
+    }
+    ruling == Ruling::Pass
+}
+
+fn no_answer(port: &'static str) -> PortError {
+    PortError { port, reason: "no_answer".to_owned() }
+}
 
 /// A message on a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +60,7 @@ const VISIBILITY: SignedDuration = SignedDuration::from_secs(60);
 #[derive(Debug)]
 pub struct TestQueues {
     clock: Arc<TestClock>,
+    gate: Arc<dyn Gate>,
     messages: Mutex<Vec<QueuedMessage>>,
     dead: Mutex<Vec<QueuedMessage>>,
     /// Every message is delivered twice.
@@ -47,9 +70,10 @@ pub struct TestQueues {
 }
 
 impl TestQueues {
-    pub(crate) fn new(clock: Arc<TestClock>) -> Self {
+    pub(crate) fn new(clock: Arc<TestClock>, gate: Arc<dyn Gate>) -> Self {
         Self {
             clock,
+            gate,
             messages: Mutex::default(),
             dead: Mutex::default(),
             twice: AtomicBool::default(),
@@ -71,12 +95,12 @@ impl TestQueues {
         self.dead.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn next_visible_at(&self) -> Option<Timestamp> {
+    pub fn next_visible_at(&self) -> Option<Timestamp> {
         self.messages().iter().map(|message| message.visible_at).min()
     }
 
     /// Takes one visible message off.
-    pub(crate) fn take(&self) -> Option<QueuedMessage> {
+    pub fn take(&self) -> Option<QueuedMessage> {
         let now = self.clock.now();
         let mut messages = self.messages();
         let visible = |message: &QueuedMessage| message.visible_at <= now;
@@ -91,7 +115,7 @@ impl TestQueues {
     }
 
     /// Puts a message back that was not dealt with.
-    pub(crate) fn give_back(&self, mut message: QueuedMessage) {
+    pub fn give_back(&self, mut message: QueuedMessage) {
         if message.receive_count >= MOST_DELIVERIES || message.queue == Queue::OutboxDead {
             self.dead.lock().unwrap_or_else(PoisonError::into_inner).push(message);
         } else {
@@ -100,7 +124,12 @@ impl TestQueues {
         }
     }
 
-    pub(crate) fn put(&self, queue: Queue, body: String, visible_at: Timestamp) {
+    /// Puts a message back as it is, for a test that counts deliveries itself.
+    pub fn put_back(&self, message: QueuedMessage) {
+        self.messages().push(message);
+    }
+
+    pub fn put(&self, queue: Queue, body: String, visible_at: Timestamp) {
         let id = uuid::Uuid::new_v4().to_string();
         self.messages().push(QueuedMessage { id, queue, body, visible_at, receive_count: 0 });
     }
@@ -111,19 +140,30 @@ impl Queues for TestQueues {
     async fn send(&self, queue: Queue, body: String, delay: Duration) -> Result<(), PortError> {
         assert!(delay <= Duration::from_secs(900), "SQS delays a message for at most 15 minutes, not {delay:?}");
         let visible_at = self.clock.now() + SignedDuration::try_from(delay).unwrap();
-        for _ in 0..=u8::from(self.twice.load(Ordering::Relaxed)) {
-            self.put(queue, body.clone(), visible_at);
-        }
-        Ok(())
+        let work = || {
+            for _ in 0..=u8::from(self.twice.load(Ordering::Relaxed)) {
+                self.put(queue, body.clone(), visible_at);
+            }
+        };
+        let about = format!("{queue:?}");
+        let passed = pass(self.gate.as_ref(), Party::Queue, "send", &about, work).await;
+        passed.then_some(()).ok_or_else(|| no_answer("sqs"))
     }
 }
 
-#[derive(Debug, Default)]
-pub struct TestTimers(Mutex<BTreeMap<String, Timer>>);
+#[derive(Debug)]
+pub struct TestTimers {
+    timers: Mutex<BTreeMap<String, Timer>>,
+    gate: Arc<dyn Gate>,
+}
 
 impl TestTimers {
+    pub(crate) fn new(gate: Arc<dyn Gate>) -> Self {
+        Self { timers: Mutex::default(), gate }
+    }
+
     fn timers(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Timer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.timers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The timers that are set, earliest first.
@@ -138,7 +178,7 @@ impl TestTimers {
         self.timers().clear();
     }
 
-    pub(crate) fn take_due(&self, now: Timestamp) -> Vec<Timer> {
+    pub fn take_due(&self, now: Timestamp) -> Vec<Timer> {
         let mut timers = self.timers();
         let due: Vec<Timer> = timers.values().filter(|timer| timer.at <= now).cloned().collect();
         timers.retain(|_, timer| timer.at > now);
@@ -150,30 +190,50 @@ impl TestTimers {
 impl Timers for TestTimers {
     async fn set(&self, timer: Timer) -> Result<(), PortError> {
         assert!(timer.name.len() <= 64, "EventBridge names have at most 64 characters: {}", timer.name);
-        self.timers().entry(timer.name.clone()).or_insert(timer);
-        Ok(())
+        let about = format!("{:?}", timer.queue);
+        let work = || {
+            self.timers().entry(timer.name.clone()).or_insert(timer);
+        };
+        let passed = pass(self.gate.as_ref(), Party::Timers, "set", &about, work).await;
+        passed.then_some(()).ok_or_else(|| no_answer("scheduler"))
     }
 
     async fn clear(&self, name: &str) -> Result<(), PortError> {
-        self.timers().remove(name);
-        Ok(())
+        let work = || {
+            self.timers().remove(name);
+        };
+        let passed = pass(self.gate.as_ref(), Party::Timers, "clear", "", work).await;
+        passed.then_some(()).ok_or_else(|| no_answer("scheduler"))
     }
 }
 
-#[derive(Debug, Default)]
-pub struct TestMailer(Mutex<Vec<Mail>>);
+#[derive(Debug)]
+pub struct TestMailer {
+    sent: Mutex<Vec<Mail>>,
+    gate: Arc<dyn Gate>,
+}
 
 impl TestMailer {
+    pub(crate) fn new(gate: Arc<dyn Gate>) -> Self {
+        Self { sent: Mutex::default(), gate }
+    }
+
     pub fn sent(&self) -> Vec<Mail> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 #[async_trait]
 impl Mailer for TestMailer {
     async fn send(&self, mail: Mail) -> Result<String, ProviderError> {
-        let mut sent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        sent.push(mail);
-        Ok(format!("mail-{}", sent.len()))
+        let mut id = String::new();
+        let work = || {
+            let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+            sent.push(mail);
+            id = format!("mail-{}", sent.len());
+        };
+        // SES tells nobody whether a mail without an answer was taken.
+        let passed = pass(self.gate.as_ref(), Party::Mail, "send", "", work).await;
+        if passed { Ok(id) } else { Err(ProviderError::Unknown) }
     }
 }

@@ -12,6 +12,7 @@
     reason = "a test harness says what broke by panicking"
 )]
 
+mod admins;
 pub mod api;
 mod clock;
 mod doubles;
@@ -22,6 +23,7 @@ mod table;
 mod telling;
 mod world;
 
+pub use admins::ADMIN_PASSWORD;
 pub use clock::TestClock;
 pub use doubles::{QueuedMessage, TestMailer, TestQueues, TestTimers};
 pub use people::{Client, Person, PersonBuilder, Reply};

@@ -46,7 +46,8 @@ fn party(path: &str) -> (Party, Provider) {
 
 /// The last word of a path that is no id.
 fn operation(method: &str, path: &str) -> String {
-    let is_word = |part: &&str| part.len() > 2 && part.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-' || b == b'.');
+    let is_word =
+        |part: &&str| part.len() > 2 && part.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-' || b == b'.');
     format!("{method} {}", path.split('/').rfind(is_word).unwrap_or_default())
 }
 
@@ -82,8 +83,7 @@ async fn pass(State(relay): State<Relay>, request: Request) -> Response {
     let (status, headers) = (answer.status(), answer.headers().clone());
     let bytes = answer.bytes().await.unwrap();
     let request = serde_json::from_slice(&body).unwrap_or(Value::Null);
-    let told = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-    relay.gate.told(&passage, Told::Answered { request, status: status.as_u16(), answer: told });
+    relay.gate.told(&passage, Told::Answered { request, status: status.as_u16() });
     match ruling {
         Ruling::LostAfter => lost(),
         Ruling::CrashAfter => {

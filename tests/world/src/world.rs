@@ -1,11 +1,10 @@
 //! The world itself: what runs, and how time moves.
 
 use std::{
-    collections::HashSet,
     net::Ipv4Addr,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
 };
 
@@ -17,20 +16,24 @@ use axum::{
 };
 use ivy_domain::{CharityId, charity::Charity};
 use ivy_flows::{Clock as _, Ivy, Settings, ports::Queue};
-use ivy_providers::{Secret, http_client, retell::Retell, twilio::Twilio, whatsapp::WhatsApp};
+use ivy_providers::{Secret, http_client, retell::Retell, stripe::Stripe, twilio::Twilio, whatsapp::WhatsApp};
 use ivy_runtime::{AppState, batch, config::HttpConfig, http::harden, jobs};
 use ivy_simulators::{Delivery, Provider, Secrets, Simulators, Webhook};
-use ivy_store::{Keyring, Store};
+use ivy_store::{Keyring, Store, TokenKey};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::{
     Client, PersonBuilder, QueuedMessage, TestClock, TestMailer, TestQueues, TestTimers,
     api::{self, WebhookSecrets},
+    gate::{Gate, OpenGate},
+    relay,
+    table::{self, Stream},
 };
 
 /// What Meta was told when the webhook was set up.
 pub const VERIFY_TOKEN: &str = "whatsapp_verify_token_test";
+const MASTER_KEY: &[u8] = b"the master key of the in-process world";
 /// The name of the in-memory table.
 pub const TABLE: &str = "ivy-world";
 
@@ -43,11 +46,15 @@ pub struct World {
     pub timers: Arc<TestTimers>,
     pub mailer: Arc<TestMailer>,
     pub retell: Retell,
+    stripe: Stripe,
     whatsapp: WhatsApp,
     twilio: Twilio,
     pub table: DynamoDb,
     app: Router,
-    published: Mutex<HashSet<String>>,
+    /// What was inserted into the outbox, in order.
+    stream: Stream,
+    /// How much of it was carried out.
+    published: AtomicUsize,
     /// The outbox is not carried out while this is set.
     outbox_stopped: Mutex<bool>,
     /// Webhooks stay with the providers while this is set.
@@ -88,17 +95,27 @@ impl World {
     /// # Panics
     /// When it cannot be built.
     pub async fn at(now: &str) -> Self {
+        Box::pin(Self::with(now, Setup::default())).await
+    }
+
+    /// A world at a time, built otherwise than usual.
+    ///
+    /// # Panics
+    /// When it cannot be built.
+    pub async fn with(now: &str, setup: Setup) -> Self {
         // With IVY_LOG set, what the functions log is shown.
         if std::env::var_os("IVY_LOG").is_some() {
             ivy_runtime::telemetry::install(ivy_runtime::config::LogLevel::Info);
         }
         let now: Timestamp = now.parse().unwrap();
         let clock = Arc::new(TestClock::at(now));
-        let table = dynamodb().await;
+        let gated = setup.gate.is_some();
+        let gate = setup.gate.unwrap_or_else(|| Arc::new(OpenGate));
+        let (table, stream) = table::open(gate.clone(), setup.table_attempts);
         ivy_store::create_table(&table, TABLE).await.unwrap();
-        let keyring = Keyring::from_master_key(b"the master key of the in-process world");
+        let keyring = Keyring::from_master_key(MASTER_KEY);
         let store = Store::new(table.clone(), TABLE.to_owned(), keyring);
-        let settings = Settings::for_testing();
+        let settings = setup.settings;
         let charity = Charity {
             id: settings.default_charity_id,
             name: "Mind".to_owned(),
@@ -111,34 +128,33 @@ impl World {
         let address = (Ipv4Addr::LOCALHOST, 0).into();
         let simulators = Simulators::start(secrets.clone(), address, Delivery::Manual).await.unwrap();
         simulators.set_time(now);
-        let webhook_secrets = WebhookSecrets {
-            retell_api_key: secrets.retell_api_key.clone(),
-            whatsapp_app_secret: secrets.whatsapp_app_secret.clone(),
-            whatsapp_verify_token: VERIFY_TOKEN.to_owned(),
-        };
-        let (router, _) = api::split(&webhook_secrets);
-        let app = harden(router.with_state(AppState::new(ivy.clone())), &HttpConfig::for_testing());
-        let url = |url: String| url.parse().unwrap();
+        let app = app(&ivy, &secrets);
+        let http = http_client();
+        let providers = simulators.url();
+        let relayed = if gated { relay::start(gate.clone(), simulators.clone()).await } else { providers.clone() };
+        let url = |url: String| url.replace(&providers, &relayed).parse().unwrap();
         let secret = |text: &str| Secret::from(text.to_owned());
         Self {
-            retell: Retell::new(http_client(), url(simulators.retell_url()), secret(&secrets.retell_api_key)),
+            retell: Retell::new(http.clone(), url(simulators.retell_url()), secret(&secrets.retell_api_key)),
+            stripe: Stripe::new(http.clone(), url(simulators.stripe_url()), secret(&secrets.stripe_secret_key)),
             whatsapp: WhatsApp::new(
-                http_client(),
+                http.clone(),
                 url(simulators.whatsapp_url()),
                 secrets.whatsapp_phone_number_id.clone(),
                 secret(&secrets.whatsapp_token),
             ),
             twilio: Twilio::new(
-                http_client(),
+                http,
                 url(simulators.twilio_url()),
                 secrets.twilio_account_sid.clone(),
                 secret(&secrets.twilio_auth_token),
                 secrets.twilio_from.clone(),
             ),
-            queues: Arc::new(TestQueues::new(clock.clone())),
-            timers: Arc::default(),
-            mailer: Arc::default(),
-            published: Mutex::default(),
+            queues: Arc::new(TestQueues::new(clock.clone(), gate.clone())),
+            timers: Arc::new(TestTimers::new(gate.clone())),
+            mailer: Arc::new(TestMailer::new(gate)),
+            stream,
+            published: AtomicUsize::new(0),
             outbox_stopped: Mutex::new(false),
             webhooks_held: AtomicBool::new(false),
             addresses: AtomicU32::new(1),
@@ -148,6 +164,14 @@ impl World {
             table,
             app,
         }
+    }
+
+    /// Starts the functions anew with these token keys. Clients that were made before still talk to those that run.
+    pub fn rotate_token_keys(&mut self, keys: Vec<TokenKey>) {
+        let keyring = Keyring::from_master_key(MASTER_KEY).with_token_keys(keys);
+        let store = Store::new(self.table.clone(), TABLE.to_owned(), keyring);
+        self.ivy = Ivy::new(store, self.clock.clone(), self.ivy.settings.clone());
+        self.app = app(&self.ivy, &Secrets::for_testing());
     }
 
     #[must_use]
@@ -269,6 +293,12 @@ impl World {
             }
             // Nothing consumes it: it is a dead-letter queue.
             Queue::OutboxDead => return false,
+            Queue::EraseUsers => {
+                let (retell, stripe) = (self.retell.clone(), Some(self.stripe.clone()));
+                let clients = ivy_users::erase_user::Clients { retell, stripe, queues };
+                let handler = move |record| ivy_users::erase_user::erase_user(ivy.clone(), clients.clone(), record);
+                Box::pin(batch::handle_sqs(event, "world", handler)).await
+            }
             Queue::PlanUsers => {
                 let handler = move |record| ivy_calls::plan_users::plan_users(ivy.clone(), queues.clone(), record);
                 Box::pin(batch::handle_sqs(event, "world", handler)).await
@@ -292,33 +322,40 @@ impl World {
         if *self.outbox_stopped.lock().unwrap_or_else(PoisonError::into_inner) {
             return false;
         }
-        let mut fresh: Vec<_> = self.items("outbox").await;
-        fresh.retain(|item| {
-            let id = item["pk"].as_s().unwrap().clone();
-            self.published.lock().unwrap_or_else(PoisonError::into_inner).insert(id)
-        });
-        fresh.sort_by_key(|item| item["created_at"].as_s().unwrap().clone());
+        let fresh = self.take_stream(usize::MAX);
         if fresh.is_empty() {
             return false;
         }
-        let records: Vec<Value> = fresh.iter().enumerate().map(|(index, item)| stream_record(index, item)).collect();
-        self.publish_records(records).await;
+        let done = self.carry_out(&fresh).await;
+        assert_eq!(done, fresh.len(), "an effect was not carried out");
         true
+    }
+
+    /// Takes what the stream brings next, oldest first.
+    pub fn take_stream(&self, most: usize) -> Vec<Value> {
+        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let from = self.published.load(Ordering::Relaxed);
+        let until = stream.len().min(from.saturating_add(most));
+        self.published.store(until, Ordering::Relaxed);
+        stream[from..until].to_vec()
     }
 
     /// Everything in the outbox once more, as a stream may.
     pub async fn republish_outbox(&self) {
-        self.published.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.published.store(0, Ordering::Relaxed);
         self.publish_outbox().await;
     }
 
-    async fn publish_records(&self, records: Vec<Value>) {
+    /// Hands outbox items to `publish-outbox` in one batch; how many of them it dealt with, from the first on.
+    pub async fn carry_out(&self, items: &[Value]) -> usize {
+        let records: Vec<Value> = items.iter().enumerate().map(|(index, item)| stream_record(index, item)).collect();
         let (clock, queues, timers) = (self.clock.clone(), self.queues.clone(), self.timers.clone());
         let handler = move |record| {
             ivy_messages::publish_outbox::publish_outbox(clock.clone(), queues.clone(), timers.clone(), record)
         };
         let answer = Box::pin(batch::handle_stream(json!({"Records": records}), "world", handler)).await.unwrap();
-        assert_eq!(answer["batchItemFailures"], json!([]));
+        let failed = answer["batchItemFailures"][0]["itemIdentifier"].as_str();
+        failed.map_or(items.len(), |index| index.parse().unwrap())
     }
 
     /// Posts a webhook to the API, as its provider does.
@@ -342,10 +379,15 @@ impl World {
 
     /// Runs `sweep-calls` now.
     pub async fn sweep(&self) {
+        assert!(self.try_sweep().await, "the sweep failed");
+        self.settle().await;
+    }
+
+    /// Runs `sweep-calls` now and nothing else; whether it went through.
+    pub async fn try_sweep(&self) -> bool {
         let (ivy, retell, queues) = (self.ivy.clone(), self.retell.clone(), self.queues.clone());
         let job = |_| ivy_calls::sweep_calls::sweep_calls(ivy, retell, queues);
-        Box::pin(jobs::handle(&json!({"time": self.now()}), "world", job)).await.unwrap();
-        self.settle().await;
+        Box::pin(jobs::handle(&json!({"time": self.now()}), "world", job)).await.is_ok()
     }
 
     /// All items of an entity (an empty name: of all).
@@ -386,6 +428,17 @@ impl World {
     }
 }
 
+/// Every function's router behind one door.
+fn app(ivy: &Ivy, secrets: &Secrets) -> Router {
+    let webhook_secrets = WebhookSecrets {
+        retell_api_key: secrets.retell_api_key.clone(),
+        whatsapp_app_secret: secrets.whatsapp_app_secret.clone(),
+        whatsapp_verify_token: VERIFY_TOKEN.to_owned(),
+    };
+    let (router, _) = api::split(&webhook_secrets);
+    harden(router.with_state(AppState::new(ivy.clone())), &HttpConfig::for_testing())
+}
+
 /// A value in words, its fields in the order of their names: the table's own maps have none.
 fn in_order(value: &AttributeValue) -> String {
     match value {
@@ -416,9 +469,12 @@ fn sqs_event(message: &QueuedMessage) -> Value {
     }]})
 }
 
-fn stream_record(index: usize, item: &ivy_store::Item) -> Value {
-    let image: serde_json::Map<String, Value> =
-        item.iter().filter_map(|(name, value)| Some((name.clone(), json!({"S": value.as_s().ok()?})))).collect();
+fn stream_record(index: usize, item: &Value) -> Value {
+    let fields = item.as_object().into_iter().flatten();
+    let image: serde_json::Map<String, Value> = fields
+        .filter(|(_, value)| value.is_string())
+        .map(|(name, value)| (name.clone(), json!({"S": value})))
+        .collect();
     json!({
         "eventID": index.to_string(),
         "eventName": "INSERT",

@@ -2,16 +2,26 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what broke by panicking")]
 
+use std::sync::{Arc, Mutex};
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
 use axum::{
     body::Body,
     http::{HeaderMap, Method},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use ivy_domain::{SessionId, UserId};
+use ivy_domain::{
+    CompanyId, Email, SessionId, UserId,
+    admin::{AdminRole, NewPassword},
+};
+use ivy_flows::admins;
 use ivy_runtime::Tokens;
 use ivy_simulators::{Provider, Webhook};
-use ivy_store::Keyring;
-use ivy_world::{Client, Person, Reply, VERIFY_TOKEN, World};
+use ivy_store::{AdminAccount, Keyring, TokenKey};
+use ivy_world::{
+    ADMIN_PASSWORD, Client, Person, Reply, Setup, VERIFY_TOKEN, World,
+    gate::{Gate, Party, Passage, Ruling, Told},
+};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -309,9 +319,22 @@ async fn a_forged_or_old_refresh_token_is_refused_and_ends_nothing() {
     let mara = world.person(PHONE).not_onboarded().join(&world).await;
     let token = &mara.refresh_token;
     let parts: Vec<&str> = token.split('.').collect();
-    let changed_number = format!("{}.{}.2.{}", parts[0], parts[1], parts[3]);
-    let other_user = format!("{}.{}.1.{}", UserId::generate(world.now()), parts[1], parts[3]);
-    for forged in ["", "x", "...", &changed_number, &other_user, &format!("{token}."), &token[..token.len() - 1]] {
+    let [user, session, number, key, mac] = parts[..] else { panic!("a refresh token has five parts") };
+    let changed_number = format!("{user}.{session}.2.{key}.{mac}");
+    let other_user = format!("{}.{session}.{number}.{key}.{mac}", UserId::generate(world.now()));
+    let other_key = format!("{user}.{session}.{number}.other.{mac}");
+    let without_key = format!("{user}.{session}.{number}.{mac}");
+    for forged in [
+        "",
+        "x",
+        "....",
+        &changed_number,
+        &other_user,
+        &other_key,
+        &without_key,
+        &format!("{token}."),
+        &token[..token.len() - 1],
+    ] {
         refresh(&world, forged).await.problem(401, "unauthorized");
     }
     let next = refresh(&world, token).await.expect(200)["refresh_token"].as_str().unwrap().to_owned();
@@ -416,6 +439,345 @@ async fn forged_access_tokens_are_refused() {
         let reply = world.client().send(Method::GET, "/api/users/me", &headers, Body::empty()).await;
         reply.problem(401, "unauthorized");
     }
+}
+
+// ---- Signing out ----
+
+async fn log_out(client: &Client, body: Option<Value>) -> Reply {
+    match body {
+        Some(body) => client.try_post("/api/auth/logout", &body).await,
+        None => client.send(Method::POST, "/api/auth/logout", &[], Body::empty()).await,
+    }
+}
+
+/// Signs in once more, on another device; answers the client and its refresh token.
+async fn another_device(world: &World) -> (Client, String) {
+    request(world, json!({"phone": PHONE})).await.expect(202);
+    let proof = json!({"phone": PHONE, "code": world.code_for(PHONE)});
+    let session = verify(&world.client(), proof).await.expect(200);
+    let text = |name: &str| session[name].as_str().unwrap().to_owned();
+    let mut client = world.client();
+    client.token = Some(text("access_token"));
+    (client, text("refresh_token"))
+}
+
+#[tokio::test]
+async fn signing_out_ends_this_session_and_no_other() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let (phone, phones_token) = another_device(&world).await;
+    for body in [None, Some(json!({})), Some(json!({"everywhere": false}))] {
+        assert_eq!(log_out(&phone, body).await.status, 204, "again, and still over");
+    }
+    refresh(&world, &phones_token).await.problem(401, "unauthorized");
+    assert_eq!(world.items("session").await.len(), 1);
+    refresh(&world, &mara.refresh_token).await.expect(200);
+    // The access token that is out runs for what is left of its 15 minutes.
+    phone.get("/api/users/me", 200).await;
+    world.clock.set(world.now() + SignedDuration::from_secs(906));
+    phone.get("/api/users/me", 401).await;
+    log_out(&phone, None).await.problem(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn signing_out_everywhere_ends_all_sessions_of_one_person() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let other = world.person("+447700900202").not_onboarded().join(&world).await;
+    let (phone, phones_token) = another_device(&world).await;
+    assert_eq!(log_out(&phone, Some(json!({"everywhere": true}))).await.status, 204);
+    for token in [&mara.refresh_token, &phones_token] {
+        refresh(&world, token).await.problem(401, "unauthorized");
+    }
+    assert_eq!(world.items("session").await.len(), 1);
+    refresh(&world, &other.refresh_token).await.expect(200);
+    assert_eq!(log_out(&phone, Some(json!({"everywhere": true}))).await.status, 204);
+    let (_, token) = another_device(&world).await;
+    refresh(&world, &token).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_refresh_that_meets_a_sign_out_leaves_no_session() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let (refreshed, over) = tokio::join!(refresh(&world, &mara.refresh_token), log_out(&mara.client, None));
+    assert_eq!(over.status, 204);
+    assert!([200, 401].contains(&refreshed.status.as_u16()), "{}", refreshed.text);
+    assert!(world.items("session").await.is_empty(), "a refresh must not bring a session back");
+}
+
+// ---- Keys ----
+
+fn token_key(id: &str) -> TokenKey {
+    TokenKey::new(id, format!("the token key {id}, of 32 bytes at least").as_bytes())
+}
+
+#[tokio::test]
+async fn keys_of_tokens_rotate_without_signing_anybody_out() {
+    let mut world = World::new().await;
+    world.rotate_token_keys(vec![token_key("a")]);
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let operator = world.operator().await.token.unwrap();
+    let access = mara.client.access_token().await.unwrap();
+    assert_eq!(mara.refresh_token.split('.').nth(3), Some("a"));
+
+    let mut old_process = world.client();
+    world.rotate_token_keys(vec![token_key("b"), token_key("a")]);
+    me_with(&world, &access).await.expect(200);
+    let renewed = refresh(&world, &mara.refresh_token).await.expect(200);
+    let text = |name: &str| renewed[name].as_str().unwrap().to_owned();
+    assert_eq!(text("refresh_token").split('.').nth(3), Some("b"));
+    assert_eq!(decoded(text("access_token").split('.').next().unwrap())["kid"], "b");
+    me_with(&world, &text("access_token")).await.expect(200);
+    // A process that still runs with the old key alone does not know the new one, which is why both come first.
+    old_process.token = Some(text("access_token"));
+    old_process.try_get("/api/users/me").await.problem(401, "unauthorized");
+
+    world.rotate_token_keys(vec![token_key("b")]);
+    me_with(&world, &access).await.problem(401, "unauthorized");
+    me_with(&world, &operator).await.problem(401, "unauthorized");
+    refresh(&world, &mara.refresh_token).await.problem(401, "unauthorized");
+    assert_eq!(world.items("session").await.len(), 1, "a token of a removed key ends nothing");
+    me_with(&world, &text("access_token")).await.expect(200);
+    refresh(&world, &text("refresh_token")).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_masters_own_token_key_can_be_left_behind() {
+    let mut world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let access = mara.client.access_token().await.unwrap();
+    let master = world.ivy.store.keyring().signing_key().clone();
+    assert_eq!(master.id(), Keyring::MASTER_TOKEN_KEY);
+    world.rotate_token_keys(vec![token_key("a"), master]);
+    me_with(&world, &access).await.expect(200);
+    let renewed = refresh(&world, &mara.refresh_token).await.expect(200);
+    world.rotate_token_keys(vec![token_key("a")]);
+    me_with(&world, &access).await.problem(401, "unauthorized");
+    refresh(&world, renewed["refresh_token"].as_str().unwrap()).await.expect(200);
+}
+
+// ---- Operators and companies' admins ----
+
+const ADMIN: &str = "sam@ivy.example";
+
+async fn log_in(client: &Client, email: &str, password: &str) -> Reply {
+    client.try_post("/api/admin/auth/login", &json!({"email": email, "password": password})).await
+}
+
+#[tokio::test]
+async fn admins_sign_in_with_a_password_and_get_a_token_of_their_role() {
+    let world = World::new().await;
+    let company = CompanyId::generate(world.now());
+    world.add_admin(ADMIN, AdminRole::Operator).await;
+    world.add_admin("kim@company.example", AdminRole::CompanyAdmin { company_id: company }).await;
+    for (email, role, audience, company_id) in [
+        (ADMIN, "operator", "ivy-operator", Value::Null),
+        (" KIM@Company.example", "company_admin", "ivy-admin", json!(company)),
+    ] {
+        let answer = log_in(&world.client(), email, ADMIN_PASSWORD).await.expect(200);
+        assert_eq!((&answer["role"], &answer["company_id"]), (&json!(role), &company_id));
+        assert_eq!((&answer["token_type"], &answer["expires_in"]), (&json!("Bearer"), &json!(3600)));
+        let claims = decoded(answer["access_token"].as_str().unwrap().split('.').nth(1).unwrap());
+        assert_eq!((&claims["aud"], &claims["sub"]), (&json!(audience), &answer["admin_id"]));
+        assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 3600);
+    }
+    let stored = format!("{:?}", world.items("").await).to_lowercase();
+    for private in [ADMIN, "kim@company.example", ADMIN_PASSWORD] {
+        assert!(!stored.contains(private), "{private} is in the table");
+    }
+    assert!(stored.contains("$argon2id$v=19$m=19456,t=2,p=1$"));
+}
+
+#[tokio::test]
+async fn no_answer_tells_which_admins_there_are() {
+    let world = World::new().await;
+    world.add_admin(ADMIN, AdminRole::Operator).await;
+    let gone: Email = "gone@ivy.example".parse().unwrap();
+    world.add_admin(gone.as_str(), AdminRole::Operator).await;
+    admins::change(&world.ivy.store, &gone, &admins::Change::Disable, world.now()).await.unwrap();
+    let before = world.snapshot().await;
+    let mut texts = Vec::new();
+    for (email, password) in [
+        (ADMIN, "another password"),
+        (ADMIN, ""),
+        ("nobody@ivy.example", ADMIN_PASSWORD),
+        (gone.as_str(), ADMIN_PASSWORD),
+    ] {
+        let refused = log_in(&world.client(), email, password).await;
+        refused.problem(401, "unauthorized");
+        texts.push(refused.text);
+    }
+    texts.dedup();
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    world.assert_nothing_written(&before).await;
+    admins::change(&world.ivy.store, &gone, &admins::Change::Enable, world.now()).await.unwrap();
+    log_in(&world.client(), gone.as_str(), ADMIN_PASSWORD).await.expect(200);
+    let changed = admins::Change::SetPassword("an even longer one".parse().unwrap());
+    admins::change(&world.ivy.store, &gone, &changed, world.now()).await.unwrap();
+    log_in(&world.client(), gone.as_str(), ADMIN_PASSWORD).await.problem(401, "unauthorized");
+    log_in(&world.client(), gone.as_str(), "an even longer one").await.expect(200);
+    admins::remove(&world.ivy.store, &gone).await.unwrap();
+    let removed = log_in(&world.client(), gone.as_str(), "an even longer one").await;
+    assert!(removed.status == 401 && removed.text == texts[0], "{}", removed.text);
+}
+
+#[tokio::test]
+async fn passwords_are_tried_five_times_for_each_account_and_each_address() {
+    let world = World::new().await;
+    world.add_admin(ADMIN, AdminRole::Operator).await;
+    for email in [ADMIN, "nobody@ivy.example"] {
+        for _ in 0..5 {
+            log_in(&world.client(), email, "a wrong password").await.problem(401, "unauthorized");
+        }
+        // Nobody learns whether it would have been the right one.
+        refused_for_long(&log_in(&world.client(), email, ADMIN_PASSWORD).await, 900);
+    }
+    let one_address = world.client();
+    for number in 0..5 {
+        log_in(&one_address, &format!("sam{number}@ivy.example"), "x").await.problem(401, "unauthorized");
+    }
+    refused_for_long(&log_in(&one_address, "sam5@ivy.example", "x").await, 900);
+    world.advance(SignedDuration::from_mins(15)).await;
+    log_in(&one_address, ADMIN, ADMIN_PASSWORD).await.expect(200);
+}
+
+#[tokio::test]
+async fn an_account_is_made_once_and_its_hash_is_renewed() {
+    let world = World::new().await;
+    let email: Email = ADMIN.parse().unwrap();
+    world.add_admin(ADMIN, AdminRole::Operator).await;
+    let password = ADMIN_PASSWORD.parse().unwrap();
+    let again = admins::add(&world.ivy.store, &email, AdminRole::Operator, &password, world.now()).await;
+    assert_eq!(again.unwrap_err().name(), "admin-exists");
+    for wrong in ["eleven char", &"x".repeat(201)] {
+        assert!(wrong.parse::<NewPassword>().is_err());
+    }
+    // As it was hashed with the parameters of another year.
+    let parameters = Params::new(8, 1, 1, None).unwrap();
+    let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters)
+        .hash_password_with_salt(ADMIN_PASSWORD.as_bytes(), b"sixteen bytes !!")
+        .unwrap()
+        .to_string();
+    let account = world.ivy.store.admin_account(&email).await.unwrap().unwrap();
+    let mut transaction = world.ivy.store.transaction();
+    transaction.admin_account(&email, &AdminAccount { password: weak.clone(), ..account });
+    transaction.commit().await.unwrap();
+    log_in(&world.client(), ADMIN, "another password").await.problem(401, "unauthorized");
+    assert_eq!(world.ivy.store.admin_account(&email).await.unwrap().unwrap().password, weak, "not by a wrong one");
+    log_in(&world.client(), ADMIN, ADMIN_PASSWORD).await.expect(200);
+    let renewed = world.ivy.store.admin_account(&email).await.unwrap().unwrap().password;
+    assert!(renewed.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{renewed}");
+    log_in(&world.client(), ADMIN, ADMIN_PASSWORD).await.expect(200);
+}
+
+// ---- What the work tells ----
+
+/// Notes what is asked of the table.
+#[derive(Debug, Default)]
+struct Recorder(Mutex<Vec<(String, usize)>>);
+
+#[async_trait::async_trait]
+impl Gate for Recorder {
+    async fn enter(&self, passage: &Passage) -> Ruling {
+        if passage.party == Party::Table {
+            self.0.lock().unwrap().push((passage.operation.clone(), passage.entities.len()));
+        }
+        Ruling::Pass
+    }
+
+    fn told(&self, _: &Passage, _: Told) {}
+
+    async fn end(&self) {
+        std::future::pending().await
+    }
+}
+
+/// The same requests to the table, of the same number of items and in the same order, whoever is asked for.
+#[tokio::test]
+async fn no_work_tells_who_has_an_account() {
+    let recorder = Arc::new(Recorder::default());
+    let setup = Setup { gate: Some(recorder.clone()), ..Setup::default() };
+    let world = Box::pin(World::with("2026-11-23T06:00:00Z", setup)).await;
+    signed_up_by_mail(&world).await;
+    world.add_admin(ADMIN, AdminRole::Operator).await;
+    let take = || std::mem::take(&mut *recorder.0.lock().unwrap());
+    let asked = async |path: &str, body: Value, status: u16| {
+        take();
+        world.client().try_post(path, &body).await.expect(status);
+        take()
+    };
+    let pairs = [
+        ("/api/auth/magic-link", 202, json!({"phone": PHONE}), json!({"phone": STRANGER})),
+        ("/api/auth/magic-link", 202, json!({"email": EMAIL}), json!({"email": "nobody@example.com"})),
+        (
+            "/api/auth/verify",
+            401,
+            json!({"phone": PHONE, "code": "no code"}),
+            json!({"phone": STRANGER, "code": "no code"}),
+        ),
+        (
+            "/api/admin/auth/login",
+            401,
+            json!({"email": ADMIN, "password": "a wrong password"}),
+            json!({"email": "nobody@ivy.example", "password": "a wrong password"}),
+        ),
+    ];
+    for (path, status, known, unknown) in pairs {
+        let (of_known, of_unknown) = (asked(path, known, status).await, asked(path, unknown, status).await);
+        assert!(!of_known.is_empty(), "{path}");
+        assert_eq!(of_known, of_unknown, "{path}");
+    }
+}
+
+// ---- Limits of what was wrong ----
+
+#[tokio::test]
+async fn only_wrong_refresh_tokens_count_for_an_address() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let office = world.client();
+    let renew = async |token: &str| office.try_post("/api/auth/refresh", &json!({"refresh_token": token})).await;
+    let mut token = mara.refresh_token.clone();
+    for _ in 0..12 {
+        token = renew(&token).await.expect(200)["refresh_token"].as_str().unwrap().to_owned();
+    }
+    for _ in 0..5 {
+        renew("not a token").await.problem(401, "unauthorized");
+    }
+    refused_for_long(&renew("not a token").await, 900);
+    renew(&token).await.expect(200);
+}
+
+#[tokio::test]
+async fn only_wrong_links_count_for_an_address() {
+    let world = World::new().await;
+    signed_up_by_mail(&world).await;
+    let office = world.client();
+    let wrong = json!({"token": format!("{}{}", "0".repeat(32), "1".repeat(48))});
+    for proof in [&wrong, &wrong, &wrong, &wrong, &json!({"token": "short"})] {
+        verify(&office, proof.clone()).await.problem(401, "unauthorized");
+    }
+    refused_for_long(&verify(&office, wrong).await, 900);
+    verify(&office, json!({"token": mailed_token(&world)})).await.expect(200);
+}
+
+/// However many addresses guess: five codes for each request and five requests for each contact are 25 in 15 minutes.
+#[tokio::test]
+async fn the_guesses_for_one_contact_stay_few_across_its_requests() {
+    let world = World::new().await;
+    signed_up_by_phone(&world).await;
+    for _ in 0..5 {
+        request(&world, json!({"phone": PHONE})).await.expect(202);
+        let code = world.code_for(PHONE);
+        for offset in 1..=5 {
+            let wrong = json!({"phone": PHONE, "code": other_code(&code, offset)});
+            verify(&world.client(), wrong).await.problem(401, "unauthorized");
+        }
+        let right = json!({"phone": PHONE, "code": code});
+        verify(&world.client(), right).await.problem(401, "unauthorized");
+    }
+    refused_for_long(&request(&world, json!({"phone": PHONE})).await, 900);
 }
 
 // ---- Webhooks ----

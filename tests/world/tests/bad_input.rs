@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use axum::{body::Body, http::Method};
 use ivy_world::{Client, Person, Reply, World, api};
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 
 const PHONE: &str = "+447700900301";
@@ -31,14 +32,18 @@ struct Setting {
     world: World,
     mara: Person,
     workout: String,
+    call: String,
+    operator: Client,
 }
 
 async fn setting() -> Setting {
     let world = World::new().await;
     let mara = world.person(PHONE).join(&world).await;
     let workout = mara.plan("a run", "2026-11-23T17:00:00Z".parse().unwrap()).await;
+    let call = mara.schedule("follow_up", "2026-11-26T12:00:00Z".parse().unwrap()).await;
     world.settle().await;
-    Setting { world, mara, workout }
+    let operator = world.operator().await;
+    Setting { world, mara, workout, call, operator }
 }
 
 impl Setting {
@@ -63,7 +68,7 @@ impl Setting {
         let mut onboarding = profile.clone();
         let not_asked = ["email", "phone", "first_name", "last_name", "name_pronunciation", "timezone", "locale"];
         onboarding.as_object_mut().unwrap().retain(|name, _| !not_asked.contains(&name.as_str()));
-        onboarding["consents"] = consents;
+        onboarding["consents"] = consents.clone();
         let workout_path = format!("/api/workouts/{}", self.workout);
         vec![
             route(
@@ -90,6 +95,15 @@ impl Setting {
                 &["refresh_token"],
                 json!({"refresh_token": "x"}),
             ),
+            route("end-session", Method::POST, "/api/auth/logout", false, &[], json!({"everywhere": true})),
+            route(
+                "admin-login",
+                Method::POST,
+                "/api/admin/auth/login",
+                true,
+                &["email", "password"],
+                json!({"email": "sam@example.com", "password": "a long password"}),
+            ),
             route(
                 "create-user",
                 Method::POST,
@@ -104,6 +118,22 @@ impl Setting {
             ),
             route("onboard-user", Method::POST, "/api/users/me/onboard", false, &["track", "consents"], onboarding),
             route("update-user", Method::PATCH, "/api/users/me", false, &[], profile),
+            route(
+                "pause-user",
+                Method::POST,
+                "/api/users/me/pause",
+                false,
+                &["reason"],
+                json!({"reason": "traveling", "until": "2026-12-01"}),
+            ),
+            route(
+                "set-consents",
+                Method::PUT,
+                "/api/users/me/consents",
+                false,
+                &["calls", "messages", "data_processing"],
+                consents.clone(),
+            ),
             route(
                 "create-workout",
                 Method::POST,
@@ -126,6 +156,68 @@ impl Setting {
                 }),
             ),
             route(
+                "record-score",
+                Method::POST,
+                "/api/users/me/transformation",
+                false,
+                &[],
+                json!({"energy": 7, "mood": 5, "confidence": 6, "recorded_on": "2026-11-22"}),
+            ),
+            route(
+                "record-marker",
+                Method::POST,
+                "/api/users/me/life-markers",
+                false,
+                &["text"],
+                json!({"text": "ran up the hill"}),
+            ),
+            route(
+                "initiate-call",
+                Method::POST,
+                "/api/calls/initiate",
+                false,
+                &["call_type"],
+                json!({"call_type": "rescue"}),
+            ),
+            route(
+                "reschedule-call",
+                Method::POST,
+                &format!("/api/calls/{}/reschedule", self.call),
+                false,
+                &["scheduled_time"],
+                json!({
+                    "scheduled_time": "2026-11-23T12:00:00Z", "window_start": "2026-11-23T11:50:00Z",
+                    "window_end": "2026-11-23T12:30:00Z",
+                }),
+            ),
+            route(
+                "record-outcome",
+                Method::POST,
+                &format!("/api/calls/{}/outcome", self.call),
+                false,
+                &["user_id", "outcome", "reason"],
+                json!({"user_id": self.mara.id, "outcome": "rescue_success", "reason": "said so"}),
+            ),
+            route(
+                "send-message",
+                Method::POST,
+                "/api/messages/send",
+                false,
+                &["user_id", "kind"],
+                json!({
+                    "user_id": self.mara.id, "via": "sms", "kind": "text", "content": "Hello", "template": "celebration",
+                    "parameters": {"milestone": "a first week"},
+                }),
+            ),
+            route(
+                "log-donation",
+                Method::POST,
+                "/api/donations",
+                false,
+                &["user_id", "amount", "reason"],
+                json!({"user_id": self.mara.id, "amount": 1.5, "reason": "a run that was not heard"}),
+            ),
+            route(
                 "schedule-call",
                 Method::POST,
                 "/api/calls",
@@ -140,10 +232,16 @@ impl Setting {
     }
 
     fn client_of(&self, route: &WriteRoute) -> Client {
-        if route.open { self.world.client() } else { self.mara.client.clone() }
+        match route.operation {
+            "record-outcome" | "send-message" | "log-donation" => self.operator.clone(),
+            _ if route.open => self.world.client(),
+            _ => self.mara.client.clone(),
+        }
     }
 
     async fn send(&self, route: &WriteRoute, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {
+        // Slower than the limit of requests per account, which is no matter of this file.
+        self.world.clock.set(self.world.now() + SignedDuration::from_millis(550));
         self.client_of(route).send(route.method.clone(), &route.path, headers, body).await
     }
 
@@ -320,6 +418,9 @@ async fn values_out_of_their_range_are_refused() {
         ("create-workout", "planned_duration_minutes", vec![json!(0), json!(1441), json!(-5)]),
         ("update-workout", "status", vec![json!("done"), Value::Null]),
         ("update-workout", "actual_duration_minutes", vec![json!(0), json!(1441)]),
+        ("record-score", "energy", vec![json!(0), json!(11), json!(-1), json!(7.5), json!("7")]),
+        ("record-score", "recorded_on", vec![json!("2026-11-24"), json!("2025-11-21"), json!("yesterday")]),
+        ("record-marker", "text", vec![json!(""), json!("  "), long(201), json!("a\u{0}b")]),
         ("schedule-call", "call_type", vec![json!("chat")]),
         ("schedule-call", "scheduled_time", vec![json!("2026-11-23T05:59:00Z"), json!("2027-01-01T00:00:00Z")]),
         ("schedule-call", "window_start", vec![json!("2026-11-23T12:00:01Z")]),
@@ -491,7 +592,14 @@ async fn a_malformed_id_is_an_unknown_one() {
 async fn queries_are_read_as_strictly_as_bodies() {
     let setting = setting().await;
     let client = &setting.mara.client;
-    for path in ["/api/users/me/calls", "/api/users/me/messages"] {
+    for path in [
+        "/api/users/me/calls",
+        "/api/users/me/messages",
+        "/api/users/me/workouts",
+        "/api/users/me/donations",
+        "/api/users/me/receipts",
+        "/api/charities",
+    ] {
         for (query, field) in [
             ("limit=0".to_owned(), "limit"),
             ("limit=101".to_owned(), "limit"),

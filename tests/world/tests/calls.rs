@@ -5,8 +5,8 @@
 use ivy_domain::CallId;
 use ivy_flows::ports::Queue;
 use ivy_simulators::{Fault, Persona, Provider};
-use ivy_store::Slot;
-use ivy_world::{Person, QueuedMessage, World, at, delivery, talk, talks, without_ids};
+use ivy_store::{Line, Slot};
+use ivy_world::{Person, QueuedMessage, Reply, World, at, delivery, talk, talks, without_ids};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -798,108 +798,391 @@ async fn some_slots_are_kept_for_rescues() {
     let _: CallId = rescue.parse().unwrap();
 }
 
-// Everything at once
+// One line a user
 
-/// One of `choices`, by the seed.
-fn pick<T: Clone>(seed: u32, what: &str, choices: &[T]) -> T {
-    let hash = ivy_domain::ids::stable_hash(&[&seed.to_string(), what]);
-    choices[usize::try_from(hash % choices.len() as u64).unwrap()].clone()
+/// Two calls of one user that are due at the same second, and a phone that somebody has to pick up.
+async fn two_at_once(world: &World, mara: &Person) -> (String, String) {
+    world.simulators.set_persona(PHONE, Persona::Handset);
+    let review = mara.schedule_until("evening_review", at("13:00"), at("13:40")).await;
+    let other = mara.schedule_until("follow_up", at("13:00"), at("13:40")).await;
+    (review, other)
 }
 
-/// A call on an afternoon on which nothing is certain: what the providers answer, in which order and how often events come,
-/// whether timers are kept, what the user does meanwhile. What must hold holds all the same.
-async fn anything_goes(seed: u32) {
-    let (world, mara) = elite().await;
-    let workout = mara.plan("Run", at("12:30")).await;
-    let personas =
-        [logs_a_workout(), Persona::NeverAnswers, Persona::Voicemail, Persona::Busy, Persona::Drops, Persona::Declines];
-    world.simulators.set_persona(PHONE, pick(seed, "persona", &personas));
-    let faults = [
-        Fault::TimeoutAfterDoingTheWork,
-        Fault::TimeoutBefore,
-        Fault::Status(429),
-        Fault::Status(500),
-        Fault::Status(402),
-    ];
-    for number in 0..pick(seed, "faults", &[0, 1, 2, 3, 5]) {
-        world.simulators.faults().next(Provider::Retell, pick(seed, &format!("retell {number}"), &faults));
-        world.simulators.faults().next(Provider::WhatsApp, pick(seed, &format!("whatsapp {number}"), &faults));
-    }
-    let yes = |what: &str| pick(seed, what, &[true, false]);
-    world.simulators.faults().duplicate_webhooks(yes("webhooks twice"));
-    world.simulators.faults().reverse_webhooks(yes("webhooks reversed"));
-    world.queues.twice.store(yes("queues twice"), std::sync::atomic::Ordering::Relaxed);
-    world.queues.reversed.store(yes("queues reversed"), std::sync::atomic::Ordering::Relaxed);
-    world.hold_webhooks(yes("webhooks held"));
-    let call = mara
-        .schedule_until("evening_review", at("13:00"), pick(seed, "window", &[at("13:10"), at("14:00"), at("16:00")]))
-        .await;
-    world.advance_to(at("13:00")).await;
-    let does = pick(seed, "does", &["nothing", "writes", "logs", "picks up later", "cancels"]);
-    while world.now() < at("17:30") {
-        world.advance(SignedDuration::from_mins(10)).await;
-        if world.now() == at("13:20") {
-            match does {
-                "writes" => world.writes(&mara, "done").await,
-                "logs" => {
-                    mara.log(&workout, "completed").await;
-                }
-                "picks up later" => world.simulators.set_persona(PHONE, logs_a_workout()),
-                "cancels" => {
-                    let _ = mara.client.send(axum::http::Method::DELETE, &format!("/api/calls/{call}"), &[], "").await;
-                }
-                _ => {}
-            }
-        }
-        if yes("timers lost") {
-            world.timers.lose_all();
-        }
-        if yes("outbox again") {
-            world.republish_outbox().await;
-        }
-        world.sweep().await;
-    }
-    world.hold_webhooks(false);
-    world.settle().await;
-    world.advance(SignedDuration::from_hours(1)).await;
-
-    let ended = mara.call(&call).await;
-    let said = format!("seed {seed}: {does}, {ended}");
-    assert!(["completed", "failed", "cancelled"].contains(&ended["state"].as_str().unwrap()), "{said}");
-    let rings = world.simulators.rings();
-    assert!(rings.len() <= 3, "{said}");
-    let keys: std::collections::BTreeSet<_> = rings.iter().map(|ring| &ring.idempotency_key).collect();
-    assert_eq!(keys.len(), rings.len(), "{said}");
-    assert!(
-        rings.iter().zip(rings.iter().skip(1)).all(|(a, b)| b.at.duration_since(a.at) >= SignedDuration::from_mins(5)),
-        "{said}"
-    );
-    let slots = world.ivy.store.slots().await.unwrap();
-    assert!(slots.iter().all(|slot| slot.lease_until < world.now()), "{said}");
-    let donated: i64 = world.donations().await.iter().sum();
-    assert!(donated == 0 || donated == 150, "{said}");
-    let completed = mara.stats().await["total_workouts"] == 1;
-    assert_eq!(donated == 150, completed, "{said}");
-    assert_eq!(
-        mara.wallet().await["lifetime_donated"],
-        json!(f64::from(i32::try_from(donated).unwrap()) / 100.0),
-        "{said}"
-    );
-    assert!(world.arrived(&mara, "Logged, well done").len() <= 1, "{said}");
-    assert!(mara.messages_of("missed_call_follow_up").await.len() <= 1, "{said}");
-    let missed =
-        world.simulators.handset(PHONE).into_iter().filter(|m| m.template.as_deref() == Some("missed_call_follow_up"));
-    assert!(missed.count() <= 1, "{said}");
-    assert_eq!(world.queues.dead_letters(), [], "{said}");
+fn ring(world: &World, number: usize) -> String {
+    world.simulators.rings()[number].call_id.clone()
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_the_rules_hold() {
-    // Each takes about a second; more with IVY_SEEDS=150 after a change of the ladder.
-    let seeds = std::env::var("IVY_SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(4);
-    for seed in 0..seeds {
-        Box::pin(anything_goes(seed)).await;
+async fn two_calls_of_one_user_ring_one_after_the_other() {
+    let (world, mara) = elite().await;
+    let (review, other) = two_at_once(&world, &mara).await;
+    world.advance_to(at("13:00")).await;
+    assert_eq!(world.ring_times(), ["13:00"]);
+    world.simulators.pick_up(&ring(&world, 0));
+    sweep_until(&world, at("13:20")).await;
+    assert_eq!(world.ring_times(), ["13:00"], "nothing rings into a talk");
+    world.simulators.hang_up(&ring(&world, 0), talk(json!({})));
+    world.advance(SignedDuration::from_secs(20)).await;
+    assert_eq!(world.ring_times(), ["13:00", "13:20"]);
+    world.simulators.pick_up(&ring(&world, 1));
+    world.settle().await;
+    world.simulators.hang_up(&ring(&world, 1), talk(json!({})));
+    world.advance_to(at("14:00")).await;
+    for call in [review, other] {
+        let call = mara.call(&call).await;
+        assert_eq!((&call["state"], &call["attempts"]), (&json!("completed"), &json!(1)), "{call}");
     }
+    assert_eq!(world.simulators.rings().len(), 2);
+    assert!(world.items("line").await.is_empty(), "the line is given back");
+}
+
+#[tokio::test]
+async fn two_workers_at_once_dial_one_call_of_a_user() {
+    let (world, mara) = elite().await;
+    two_at_once(&world, &mara).await;
+    world.settle().await;
+    let due: Vec<_> =
+        world.timers.set_timers().iter().map(|timer| delivery(Queue::DueCalls, &timer.body, at("13:00"))).collect();
+    world.timers.lose_all();
+    world.advance_to(at("13:00")).await;
+    let (one, two) = tokio::join!(world.deliver_message(&due[0]), world.deliver_message(&due[1]));
+    assert!(one && two);
+    world.settle().await;
+    assert_eq!(world.simulators.rings().len(), 1);
+    // The call that did not get the line waits for it, and is lost to nobody.
+    world.simulators.decline(&ring(&world, 0));
+    world.advance_to(at("13:01")).await;
+    assert_eq!(world.simulators.rings().len(), 2);
+    assert_eq!(world.queues.dead_letters(), []);
+}
+
+/// Writes the lease of a line as an attempt does.
+async fn hold_line(world: &World, person: &Person, call: &str, attempt: &str, until: Timestamp) {
+    let line = Line { call_id: call.parse().unwrap(), attempt_id: attempt.to_owned(), lease_until: until };
+    let mut transaction = world.ivy.store.transaction();
+    transaction.take_line(person.id, &line, world.now());
+    Box::pin(transaction.commit()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_line_that_nobody_gave_back_is_freed_by_the_next_call() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, logs_a_workout());
+    let over = mara.schedule_until("follow_up", at("12:30"), at("12:40")).await;
+    world.advance_to(at("12:45")).await;
+    assert_eq!(mara.call(&over).await["state"], "completed");
+    hold_line(&world, &mara, &over, "an attempt that is over", at("14:00")).await;
+    let call = mara.schedule_until("evening_review", at("13:00"), at("13:20")).await;
+    world.advance_to(at("13:02")).await;
+    assert_eq!(mara.call(&call).await["state"], "completed");
+    let rung = world.simulators.rings()[1].at;
+    assert!(rung.duration_since(at("13:00")) <= SignedDuration::from_secs(30), "{rung}");
+    assert!(world.items("line").await.is_empty());
+}
+
+#[tokio::test]
+async fn the_line_of_one_user_is_not_in_the_way_of_another() {
+    let (world, mara) = elite().await;
+    let olu = Box::pin(world.person("+447700900151").without_planned_calls().join(&world)).await;
+    world.simulators.set_persona(PHONE, Persona::Handset);
+    world.simulators.set_persona(&olu.phone, Persona::Handset);
+    for person in [&mara, &olu] {
+        person.schedule_until("follow_up", at("13:00"), at("13:20")).await;
+    }
+    world.advance_to(at("13:00")).await;
+    let rung: std::collections::BTreeSet<_> = world.simulators.rings().into_iter().map(|ring| ring.to).collect();
+    assert_eq!(rung.len(), 2);
+}
+
+// Now
+
+async fn initiates(person: &Person, call_type: &str) -> Reply {
+    person.client.try_post("/api/calls/initiate", &json!({"call_type": call_type})).await
+}
+
+#[tokio::test]
+async fn a_call_that_is_asked_for_now_rings_now_also_in_the_night() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, logs_a_workout());
+    world.advance_to(at("23:10")).await;
+    let call = initiates(&mara, "rescue").await.expect(201);
+    assert_eq!((&call["state"], &call["attempts"]), (&json!("scheduled"), &json!(0)));
+    assert_eq!(call["next_attempt_at"], "2026-11-23T23:10:00Z");
+    assert_eq!(call["window_end"], "2026-11-23T23:25:00Z");
+    world.publish_outbox().await;
+    assert!(world.timers.set_timers().is_empty(), "no timer is as quick as the queue");
+    world.settle().await;
+    assert_eq!(world.simulators.rings()[0].at, at("23:10"));
+    let call = mara.call(call["id"].as_str().unwrap()).await;
+    assert_eq!((&call["state"], &call["attempts"]), (&json!("completed"), &json!(1)));
+    assert_eq!(world.simulators.rings().len(), 1);
+}
+
+#[tokio::test]
+async fn a_repeat_of_the_same_wish_rings_once() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, logs_a_workout());
+    let body = json!({"call_type": "rescue"});
+    let first = mara.client.post_once("/api/calls/initiate", "now-1", &body).await;
+    let again = mara.client.post_once("/api/calls/initiate", "now-1", &body).await;
+    world.settle().await;
+    let late = mara.client.post_once("/api/calls/initiate", "now-1", &body).await;
+    for reply in [&first, &again, &late] {
+        assert_eq!((reply.status.as_u16(), &reply.text), (201, &first.text));
+    }
+    world.advance_to(at("13:00")).await;
+    assert_eq!(world.simulators.rings().len(), 1);
+    let other = mara.client.post_once("/api/calls/initiate", "now-1", &json!({"call_type": "follow_up"})).await;
+    other.problem(422, "idempotency-key-reused");
+}
+
+#[tokio::test]
+async fn two_wishes_at_once_ring_once() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, Persona::Handset);
+    let (one, two) = tokio::join!(initiates(&mara, "rescue"), initiates(&mara, "rescue"));
+    let mut statuses = [one.status.as_u16(), two.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409], "{} {}", one.text, two.text);
+    let refused = if one.status == 409 { &one } else { &two };
+    refused.problem(409, "call-under-way");
+    world.settle().await;
+    initiates(&mara, "rescue").await.problem(409, "call-under-way");
+    world.simulators.pick_up(&ring(&world, 0));
+    world.settle().await;
+    initiates(&mara, "rescue").await.problem(409, "call-under-way");
+    world.simulators.hang_up(&ring(&world, 0), talk(json!({})));
+    world.settle().await;
+    initiates(&mara, "rescue").await.expect(201);
+    world.settle().await;
+    assert_eq!(world.simulators.rings().len(), 2);
+    assert_eq!(mara.calls().await.len(), 2, "what was refused left nothing");
+}
+
+#[tokio::test]
+async fn a_planned_call_waits_for_the_one_that_was_asked_for() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, Persona::Handset);
+    let planned = mara.schedule_until("evening_review", at("13:00"), at("13:30")).await;
+    let due = only_wake_up(&world).await;
+    world.advance_to(at("13:00")).await;
+    let now = initiates(&mara, "rescue").await.expect(201);
+    // The planned call's worker is quicker than that of the call for which the line is kept.
+    assert!(world.deliver_message(&due).await);
+    world.settle().await;
+    assert_eq!(mara.call(now["id"].as_str().unwrap()).await["state"], "initiating");
+    assert_eq!(mara.call(&planned).await["state"], "scheduled");
+    assert_eq!(world.simulators.rings().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_line_keeps_nobody_from_asking() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, logs_a_workout());
+    let over = initiates(&mara, "rescue").await.expect(201);
+    world.settle().await;
+    hold_line(&world, &mara, over["id"].as_str().unwrap(), "an attempt that is over", at("14:00")).await;
+    initiates(&mara, "rescue").await.expect(201);
+    world.settle().await;
+    assert_eq!(world.simulators.rings().len(), 2);
+}
+
+#[tokio::test]
+async fn who_may_not_be_called_is_not_called_now() {
+    let world = World::at("2026-11-23T12:00:00Z").await;
+    let consents = json!({"calls": false, "messages": true, "data_processing": true});
+    let mara = Box::pin(world.person(PHONE).onboarding("consents", consents).join(&world)).await;
+    let before = world.snapshot().await;
+    initiates(&mara, "rescue").await.problem(409, "calls-not-allowed");
+    world.assert_nothing_written(&before).await;
+}
+
+// Another time
+
+async fn moves(person: &Person, call: &str, body: Value) -> Reply {
+    person.client.try_post(&format!("/api/calls/{call}/reschedule"), &body).await
+}
+
+#[tokio::test]
+async fn a_moved_call_rings_at_its_new_time_only() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, logs_a_workout());
+    let call = mara.schedule_until("evening_review", at("13:00"), at("13:20")).await;
+    world.settle().await;
+    let old = delivery(Queue::DueCalls, &world.timers.set_timers()[0].body, at("13:00"));
+    let moved =
+        moves(&mara, &call, json!({"scheduled_time": at("15:00"), "window_end": at("15:30")})).await.expect(200);
+    assert_eq!((&moved["id"], &moved["state"]), (&json!(call), &json!("scheduled")));
+    assert_eq!(moved["next_attempt_at"], "2026-11-23T15:00:00Z");
+    assert_eq!(
+        (&moved["window_start"], &moved["window_end"]),
+        (&moved["scheduled_time"], &json!("2026-11-23T15:30:00Z"))
+    );
+    assert_eq!(moved, mara.calls().await[0]);
+    world.settle().await;
+    assert_eq!(world.timers.set_timers().len(), 1, "the old timer is gone");
+    world.advance_to(at("13:00")).await;
+    assert!(world.deliver_message(&old).await, "an old wake-up may come all the same");
+    sweep_until(&world, at("14:55")).await;
+    assert!(world.simulators.rings().is_empty());
+    world.advance_to(at("15:01")).await;
+    assert_eq!(world.ring_times(), ["15:00"]);
+    let call = mara.call(&call).await;
+    assert_eq!(call["state"], "completed");
+    assert_eq!(steps(&call)[0], "12:00 scheduled → scheduled rescheduled 0");
+}
+
+#[tokio::test]
+async fn a_call_that_keeps_its_time_keeps_its_timer() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, logs_a_workout());
+    let call = mara.schedule_until("evening_review", at("13:00"), at("13:20")).await;
+    moves(&mara, &call, json!({"scheduled_time": at("13:00"), "window_end": at("14:00")})).await.expect(200);
+    // Effects come in no promised order.
+    let mut effects = world.take_stream(usize::MAX);
+    effects.reverse();
+    assert_eq!(world.carry_out(&effects).await, effects.len());
+    world.advance_to(at("13:01")).await;
+    assert_eq!(world.ring_times(), ["13:00"]);
+}
+
+#[tokio::test]
+async fn a_waiting_retry_can_be_moved_and_its_attempts_stay_made() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, Persona::NeverAnswers);
+    let call = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
+    world.advance_to(at("13:10")).await;
+    let moved =
+        moves(&mara, &call, json!({"scheduled_time": at("14:00"), "window_end": at("18:00")})).await.expect(200);
+    assert_eq!((&moved["state"], &moved["attempts"]), (&json!("retry"), &json!(1)));
+    world.advance_to(at("20:00")).await;
+    assert_eq!(world.ring_times(), ["13:00", "14:00", "15:00"]);
+    let call = mara.call(&call).await;
+    assert_eq!((&call["state"], &call["attempts"]), (&json!("failed"), &json!(3)));
+    assert_eq!(mara.messages_of("missed_call_follow_up").await.len(), 1);
+}
+
+#[tokio::test]
+async fn only_a_waiting_call_can_be_moved() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, Persona::Handset);
+    let call = mara.schedule_until("evening_review", at("13:00"), at("13:20")).await;
+    let cancelled = mara.schedule_until("follow_up", at("15:00"), at("15:20")).await;
+    mara.client.delete(&format!("/api/calls/{cancelled}"), 200).await;
+    let later = json!({"scheduled_time": at("17:00")});
+    world.advance_to(at("13:00")).await;
+    for (state, id) in [("initiating", &call), ("cancelled", &cancelled)] {
+        let reply = moves(&mara, id, later.clone()).await;
+        let refused = reply.problem(409, "call-not-reschedulable");
+        assert!(refused["detail"].as_str().unwrap().contains(state), "{refused}");
+    }
+    world.simulators.pick_up(&ring(&world, 0));
+    world.settle().await;
+    moves(&mara, &call, later.clone()).await.problem(409, "call-not-reschedulable");
+    world.simulators.hang_up(&ring(&world, 0), talk(json!({})));
+    world.settle().await;
+    moves(&mara, &call, later).await.problem(409, "call-not-reschedulable");
+}
+
+#[tokio::test]
+async fn every_wrong_time_is_told_at_once() {
+    let (world, mara) = elite().await;
+    let call = mara.schedule_until("evening_review", at("13:00"), at("13:20")).await;
+    world.settle().await;
+    let before = world.snapshot().await;
+    let all = json!({"scheduled_time": at("11:00"), "window_start": at("11:30"), "window_end": at("10:00")});
+    let reply = moves(&mara, &call, all).await;
+    reply.problem(422, "invalid-input");
+    assert_eq!(reply.wrong_fields(), ["scheduled_time", "window_start", "window_end"]);
+    for (body, field) in [
+        (json!({"scheduled_time": world.now()}), "scheduled_time"),
+        (json!({"scheduled_time": "2026-12-25T12:00:01Z"}), "scheduled_time"),
+        (json!({"scheduled_time": at("14:00"), "window_end": "2026-11-24T14:00:01Z"}), "window_end"),
+        (json!({"scheduled_time": at("14:00"), "call_type": "rescue"}), "call_type"),
+    ] {
+        let reply = moves(&mara, &call, body).await;
+        reply.problem(422, "invalid-input");
+        assert_eq!(reply.wrong_fields(), [field]);
+    }
+    world.assert_nothing_written(&before).await;
+}
+
+#[tokio::test]
+async fn a_call_cannot_be_moved_on_for_ever() {
+    let (world, mara) = elite().await;
+    let call = mara.schedule_until("evening_review", at("13:00"), at("13:20")).await;
+    let december = |day: u8| json!({"scheduled_time": format!("2026-12-{day}T12:00:00Z")});
+    moves(&mara, &call, december(20)).await.expect(200);
+    world.advance_to("2026-12-10T12:00:00Z".parse().unwrap()).await;
+    let reply = moves(&mara, &call, december(25)).await;
+    reply.problem(422, "invalid-input");
+    assert!(reply.text.contains("of when the call was created"), "{}", reply.text);
+    moves(&mara, &call, december(24)).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_repeated_move_is_answered_as_the_first() {
+    let (world, mara) = elite().await;
+    let call = mara.schedule_until("evening_review", at("13:00"), at("13:20")).await;
+    let path = format!("/api/calls/{call}/reschedule");
+    let body = json!({"scheduled_time": at("15:00")});
+    let first = mara.client.post_once(&path, "move-1", &body).await;
+    assert_eq!(first.status, 200, "{}", first.text);
+    mara.client.post_once(&path, "move-2", &json!({"scheduled_time": at("16:00")})).await.expect(200);
+    world.settle().await;
+    let before = world.snapshot().await;
+    let again = mara.client.post_once(&path, "move-1", &body).await;
+    assert_eq!((again.status, &again.text), (first.status, &first.text));
+    world.assert_nothing_written(&before).await;
+    assert_eq!(mara.call(&call).await["next_attempt_at"], "2026-11-23T16:00:00Z");
+    let elsewhere = mara.schedule_until("follow_up", at("13:00"), at("13:20")).await;
+    let reply = mara.client.post_once(&format!("/api/calls/{elsewhere}/reschedule"), "move-1", &body).await;
+    reply.problem(422, "idempotency-key-reused");
+}
+
+#[tokio::test]
+async fn a_call_that_is_moved_as_it_is_claimed_rings_once_and_where_it_says() {
+    for claimed_first in [true, false] {
+        let (world, mara) = elite().await;
+        world.simulators.set_persona(PHONE, Persona::NeverAnswers);
+        let call = mara.schedule_until("evening_review", at("13:00"), at("13:20")).await;
+        let due = only_wake_up(&world).await;
+        world.advance_to(at("13:00")).await;
+        let later = json!({"scheduled_time": at("15:00"), "window_end": at("15:01")});
+        let moved = if claimed_first {
+            tokio::join!(world.deliver_message(&due), moves(&mara, &call, later)).1
+        } else {
+            tokio::join!(moves(&mara, &call, later), world.deliver_message(&due)).0
+        };
+        world.settle().await;
+        match moved.status.as_u16() {
+            200 => assert!(world.simulators.rings().is_empty()),
+            409 => assert_eq!(world.ring_times(), ["13:00"]),
+            other => panic!("{other}: {}", moved.text),
+        }
+    }
+}
+
+#[tokio::test]
+async fn planning_again_leaves_a_moved_call_where_its_user_wants_it() {
+    let world = World::at("2026-11-23T02:00:00Z").await;
+    let mara = Box::pin(world.person(PHONE).tier("b2c_elite").join(&world)).await;
+    world.simulators.set_persona(PHONE, logs_a_workout());
+    world.advance_to(at("06:00")).await;
+    world.plan_day(at("03:00")).await;
+    let reviews = async || -> Vec<Value> {
+        mara.calls().await.into_iter().filter(|call| call["call_type"] == "evening_review").collect()
+    };
+    let call = reviews().await[0]["id"].as_str().unwrap().to_owned();
+    moves(&mara, &call, json!({"scheduled_time": at("12:15")})).await.expect(200);
+    let window = json!({"evening_window": {"start": "19:00", "end": "21:00"}});
+    mara.client.patch("/api/users/me", window, 200).await;
+    world.settle().await;
+    let planned = reviews().await;
+    assert_eq!(planned.len(), 1, "{planned:?}");
+    assert_eq!(planned[0]["next_attempt_at"], "2026-11-23T12:15:00Z");
+    world.advance_to(at("22:00")).await;
+    assert_eq!(world.ring_times().iter().filter(|time| time.as_str() >= "12:00").collect::<Vec<_>>(), ["12:15"]);
 }
 
 // What an analysis may say

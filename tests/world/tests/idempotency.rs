@@ -85,6 +85,33 @@ async fn setting() -> Setting {
             201,
             "call",
         ),
+        case(
+            "initiate-call",
+            &mara.client,
+            "/api/calls/initiate",
+            json!({"call_type": "follow_up"}),
+            json!({"call_type": "rescue"}),
+            201,
+            "call",
+        ),
+        case(
+            "record-score",
+            &mara.client,
+            "/api/users/me/transformation",
+            json!({"energy": 7}),
+            json!({"energy": 6}),
+            201,
+            "score",
+        ),
+        case(
+            "record-marker",
+            &mara.client,
+            "/api/users/me/life-markers",
+            json!({"text": "ran up the hill"}),
+            json!({"text": "slept all night"}),
+            201,
+            "marker",
+        ),
         case("onboard-user", &new.client, "/api/users/me/onboard", answers("focus"), answers("sleep"), 200, "progress"),
     ];
     Setting { world, cases }
@@ -149,6 +176,7 @@ async fn without_a_key_a_repeat_is_a_new_request() {
         match case.name {
             "create-user" => assert_eq!(second.problem(409, "phone-taken")["status"], 409),
             "onboard-user" => assert_eq!(second.problem(409, "already-onboarded")["status"], 409),
+            "initiate-call" => assert_eq!(second.problem(409, "call-under-way")["status"], 409),
             _ => {
                 assert_ne!(second.expect(201)["id"], first.body["id"]);
                 assert_eq!(world.items(case.entity).await.len(), before + 2);

@@ -237,7 +237,8 @@ async fn workers_at_once_send_once() {
         Box::pin(world.deliver_message(&b)),
         Box::pin(world.deliver_message(&c))
     );
-    assert_eq!(done, (true, true, true));
+    // Who finds the message in another's hands is not done with it, and comes again.
+    assert!(done.0 || done.1 || done.2, "{done:?}");
     world.queues.twice.store(true, std::sync::atomic::Ordering::Relaxed);
     world.stop_outbox(false);
     world.settle().await;

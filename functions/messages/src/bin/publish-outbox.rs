@@ -7,8 +7,14 @@ use ivy_flows::{SystemClock, ports::Queue};
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     ivy_runtime::start::run_bare(async |start| {
-        let queues = start.queues(&[Queue::Messages, Queue::PlanUsers, Queue::OutboxDead])?;
-        let timers = start.timers(&[Queue::DueCalls, Queue::Messages])?;
+        let queues = start.queues(&[
+            Queue::DueCalls,
+            Queue::Messages,
+            Queue::PlanUsers,
+            Queue::EraseUsers,
+            Queue::OutboxDead,
+        ])?;
+        let timers = start.timers(&[Queue::DueCalls, Queue::Messages, Queue::PlanUsers])?;
         let publish = move |record| {
             let clock = Arc::new(SystemClock);
             ivy_messages::publish_outbox::publish_outbox(clock, queues.clone(), timers.clone(), record)

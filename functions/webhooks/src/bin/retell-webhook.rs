@@ -5,7 +5,7 @@ use std::process::ExitCode;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     ivy_runtime::start::run(async |start| {
-        let keys = ivy_webhooks::retell_webhook::RetellKeys(vec![start.secrets().retell_api_key()?]);
+        let keys = ivy_webhooks::retell_webhook::RetellKeys(start.secrets().retell_api_keys()?);
         start.serve(ivy_webhooks::retell_webhook::router(keys).into()).await
     })
     .await

@@ -26,8 +26,8 @@ fn known() -> BTreeMap<String, String> {
         counters.count(date(2026, 11, day), 1);
     }
     for (kind, start, current) in [(ScoreKind::Energy, 4, 7), (ScoreKind::Mood, 5, 6), (ScoreKind::Confidence, 3, 8)] {
-        counters.scores.record(kind, Score::try_from(start).unwrap());
-        counters.scores.record(kind, Score::try_from(current).unwrap());
+        counters.scores.record(kind, Score::try_from(start).unwrap(), date(2026, 11, 1));
+        counters.scores.record(kind, Score::try_from(current).unwrap(), date(2026, 11, 2));
     }
     counters.mark("slept through".parse().unwrap());
     counters.mark("took the stairs".parse().unwrap());

@@ -13,6 +13,7 @@ enum Action {
         days_ago: i32,
     },
     Bonus(i64),
+    Adjustment(i64),
     /// Hours that pass; negative for a clock that runs backwards.
     Time(i64),
     Invoice {
@@ -25,6 +26,7 @@ fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => (0..60_i32).prop_map(|days_ago| Action::Completion { days_ago: days_ago.saturating_sub(30).max(0) }),
         1 => prop_oneof![Just(300), Just(1000), Just(2500)].prop_map(Action::Bonus),
+        2 => (-2500_i64..2500).prop_map(Action::Adjustment),
         3 => (-50_i64..500).prop_map(Action::Time),
         1 => (-3_i64..70).prop_map(|days_ago| Action::Invoice { days_ago }),
         2 => Just(Action::Roll),
@@ -51,7 +53,7 @@ proptest! {
         let mut starts = vec![wallet.period_start];
         for action in actions {
             let today = ivy_domain::days::local_date(now, &Zone::default());
-            let donated = match action {
+            let donated = match action.clone() {
                 Action::Completion { days_ago } => {
                     let date = today - days_ago.days();
                     let donated = wallet.donate_completion(date, caps);
@@ -63,6 +65,18 @@ proptest! {
                     donated.amount
                 }
                 Action::Bonus(bonus) => wallet.donate_bonus(Pence(bonus), caps).amount,
+                Action::Adjustment(pence) => {
+                    let (before, amount) = (wallet.clone(), Pence(pence));
+                    match wallet.adjust(amount, caps) {
+                        Ok(()) => amount,
+                        Err(_) => {
+                            prop_assert_eq!(&wallet, &before, "whole or not at all");
+                            let used = before.amount_used + amount;
+                            prop_assert!(used > caps.monthly || used < Pence::ZERO, "refused without need");
+                            Pence::ZERO
+                        }
+                    }
+                }
                 Action::Time(hours) => {
                     now += SignedDuration::from_hours(hours);
                     Pence::ZERO
@@ -78,7 +92,8 @@ proptest! {
                     Pence::ZERO
                 }
             };
-            prop_assert!(donated >= Pence::ZERO);
+            prop_assert!(donated >= Pence::ZERO || matches!(action, Action::Adjustment(_)));
+            prop_assert!(wallet.amount_used >= Pence::ZERO);
             *by_period.entry(wallet.period_start).or_default() += donated;
             prop_assert_eq!(by_period[&wallet.period_start], wallet.amount_used);
             prop_assert_eq!(by_period.values().copied().sum::<Pence>(), wallet.lifetime_donated);

@@ -1,0 +1,8 @@
+//! Starts `delete-user`; what it does stands in `ivy_users::delete_user`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ivy_runtime::start::run(async |start| start.serve(ivy_users::delete_user::router().into()).await).await
+}

@@ -1,0 +1,8 @@
+//! Starts `resume-user`; what it does stands in `ivy_users::resume_user`.
+
+use std::process::ExitCode;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    ivy_runtime::start::run(async |start| start.serve(ivy_users::resume_user::router().into()).await).await
+}

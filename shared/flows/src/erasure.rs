@@ -1,0 +1,253 @@
+//! Forgetting a person: the account closes at once, and a job erases everything that is theirs.
+//!
+//! ```text
+//! DELETE            profile and its salt gone, phone and e-mail free, sessions ended, waiting calls cancelled,
+//!                   the wish kept with a receipt ── effect ──▶ erase-users, after GRACE
+//! erase-user        Retell's calls, Stripe's customer, the partition page by page ──▶ tombstone and audit entry
+//! ```
+//! Closing deletes the profile, and with it the salt: nothing opens what was sealed with the user's key from then on, wherever
+//! a copy remains, and every flow that loads the user finds nobody. The job waits for [`GRACE`], longer than any function
+//! may run: what was at work when the account closed has ended by then, so nothing is written behind the job's back.
+//!
+//! Every step is safe to repeat, and the job begins with what is left: pages are transactions, a donation turns into a line
+//! of the ledger in one of them, and the tombstone comes last. It holds the receipt's id and times, so that a late DELETE
+//! gets the same answer; late webhooks find no user and write nothing. Keeping the profile with a mark was rejected, for then
+//! every reader would have to remember to look at the mark.
+
+use std::time::Duration;
+
+use ivy_domain::{UserId, values::Contact};
+use ivy_providers::{ProviderError, retell::Retell, stripe::Stripe};
+use ivy_store::{AuditEntry, Erasable, ErasableKind, Erasure, LedgerLine, Transaction};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    Error, Ivy, accounts, messages, metrics,
+    outbox::{self, Effect, json},
+    ports::{Queue, Queues},
+    retrying::{contended, until_settled},
+    sign_in,
+};
+
+/// How long the job waits: more than twice the longest time limit of a function (45 seconds).
+pub const GRACE: Duration = Duration::from_secs(120);
+/// A person is forgotten within a day.
+const ERASED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+/// The cause of a call that was cancelled with its account.
+const ACCOUNT_CLOSED: &str = "account_closed";
+/// Sessions ended with the account; the job deletes what is beyond.
+const MOST_SESSIONS: usize = 10;
+/// Items of a transaction: each brings at most one more write.
+const PAGE: u32 = 40;
+/// Pages, and the provider's pages, of one delivery of the job.
+const MOST_PAGES: usize = 25;
+/// Calls that one request to the provider lists.
+const CALLS_PAGE: u32 = 50;
+/// A call that was just ended can be deleted after this.
+const ENDING: Duration = Duration::from_secs(60);
+
+/// What a person gets who asks to be forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    pub receipt_id: String,
+    pub requested_at: Timestamp,
+    /// By when everything is erased.
+    pub erased_by: Timestamp,
+}
+
+impl From<&Erasure> for Receipt {
+    fn from(erasure: &Erasure) -> Self {
+        let Erasure { receipt_id, requested_at, .. } = erasure;
+        Self { receipt_id: receipt_id.clone(), requested_at: *requested_at, erased_by: *requested_at + ERASED_WITHIN }
+    }
+}
+
+/// The body on the `erase-users` queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EraseJob {
+    pub user_id: UserId,
+    pub receipt_id: String,
+}
+
+/// What came of a delivery of the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Erased {
+    Done,
+    /// There is more; the job is on the queue again.
+    GoesOn,
+    /// Done before, or nobody asked for it.
+    Stale,
+}
+
+/// Closes a user's account and asks for their erasure. Asked again, the answer is the same receipt.
+///
+/// # Errors
+/// Not found for a user that never was; when the table fails.
+pub async fn delete_user(ivy: &Ivy, user: UserId) -> Result<Receipt, Error> {
+    until_settled(ivy, || async move {
+        if let Some(erasure) = ivy.store.erasure(user).await? {
+            return Ok(Receipt::from(&erasure));
+        }
+        let now = ivy.now();
+        let me = ivy.store.me(user).await?.ok_or(Error::NotFound("user"))?;
+        let sessions = ivy.store.sessions_of(user).await?;
+        let erasure = Erasure {
+            receipt_id: Uuid::new_v4().to_string(),
+            requested_at: now,
+            erased_at: None,
+            stripe_customer_id: me.user().stripe_customer_id.clone(),
+            version: 0,
+        };
+        let mut transaction = ivy.store.transaction();
+        transaction.close_account(&me.profile).erasure(user, &erasure);
+        release_contacts(ivy, &mut transaction, me.user());
+        for session in sessions.iter().take(MOST_SESSIONS) {
+            transaction.end_session(session);
+        }
+        if let Some(at) = me.user().resumes_at {
+            outbox::add(&mut transaction, &Effect::ClearResumeTimer { user_id: user, at }, now)?;
+        }
+        accounts::withdraw_calls(ivy, &mut transaction, &me, None, ACCOUNT_CLOSED, now).await?;
+        let effect = Effect::EraseUser { user_id: user, receipt_id: erasure.receipt_id.clone() };
+        outbox::add(&mut transaction, &effect, now)?;
+        transaction.commit().await.map_err(contended)?;
+        metrics::count("account_closed", &[]);
+        tracing::info!(event = "account_closed", user_id = %user, receipt_id = erasure.receipt_id);
+        Ok(Receipt::from(&erasure))
+    })
+    .await
+}
+
+/// Phone and e-mail address are free at once, and the links sent to them open nothing.
+fn release_contacts(ivy: &Ivy, transaction: &mut Transaction<'_>, user: &ivy_domain::User) {
+    let keyring = ivy.store.keyring();
+    let phone = Contact::Phone(user.phone.clone());
+    transaction
+        .release_phone(&keyring.phone_hash(&user.phone))
+        .forget_sign_in_request(&sign_in::contact_hash(ivy, &phone));
+    if let Some(email) = &user.email {
+        let contact = Contact::Email(email.clone());
+        transaction
+            .release_email(&keyring.email_hash(email))
+            .forget_sign_in_request(&sign_in::contact_hash(ivy, &contact));
+    }
+}
+
+/// Erases a person whose account is closed, or a good part of what is left of them.
+///
+/// # Errors
+/// When the table, a provider or the queue fails; the job is delivered again and goes on where it was.
+pub async fn erase_user(
+    ivy: &Ivy,
+    retell: &Retell,
+    stripe: Option<&Stripe>,
+    queues: &dyn Queues,
+    job: &EraseJob,
+) -> Result<Erased, Error> {
+    let wanted = ivy.store.erasure(job.user_id).await?.filter(|erasure| erasure.erased_at.is_none());
+    let Some(erasure) = wanted else {
+        tracing::info!(event = "nothing_to_erase", receipt_id = job.receipt_id);
+        return Ok(Erased::Stale);
+    };
+    let by_retell = erase_at_retell(retell, job.user_id).await?;
+    erase_at_stripe(stripe, &erasure).await?;
+    let by_table = erase_partition(ivy, job.user_id).await?;
+    if let Some(delay) = by_retell.max((!by_table).then_some(Duration::ZERO)) {
+        queues.send(Queue::EraseUsers, json(job)?, delay).await?;
+        return Ok(Erased::GoesOn);
+    }
+    leave_tombstone(ivy, job.user_id, &erasure).await
+}
+
+/// Deletes what the voice provider keeps of the user's calls: numbers, variables, transcripts, recordings. It finds them by
+/// the user's id in their metadata, so calls whose answer was lost are among them. Answers when to come again.
+async fn erase_at_retell(retell: &Retell, user: UserId) -> Result<Option<Duration>, Error> {
+    let mut deleted = Vec::new();
+    for _ in 0..MOST_PAGES {
+        let listed = retell.list_calls_of(&user.to_string(), CALLS_PAGE).await?;
+        // The list may be behind what was deleted.
+        let fresh: Vec<_> = listed.into_iter().filter(|call| !deleted.contains(&call.call_id)).collect();
+        if fresh.is_empty() {
+            return Ok(if deleted.is_empty() { None } else { settled(retell, user).await? });
+        }
+        for call in fresh {
+            if matches!(call.call_status.as_deref(), Some("registered" | "ongoing")) {
+                retell.stop_call(&call.call_id).await?;
+                tracing::info!(event = "call_stopped_for_erasure", user_id = %user);
+                return Ok(Some(ENDING));
+            }
+            retell.delete_call(&call.call_id).await?;
+            deleted.push(call.call_id);
+        }
+    }
+    Ok(Some(Duration::ZERO))
+}
+
+/// Whether the list is empty by now; else the job looks once more, later.
+async fn settled(retell: &Retell, user: UserId) -> Result<Option<Duration>, ProviderError> {
+    let left = retell.list_calls_of(&user.to_string(), 1).await?;
+    Ok((!left.is_empty()).then_some(ENDING))
+}
+
+/// Deleting a customer ends their subscriptions as well.
+async fn erase_at_stripe(stripe: Option<&Stripe>, erasure: &Erasure) -> Result<(), Error> {
+    let Some(customer) = &erasure.stripe_customer_id else { return Ok(()) };
+    let missing =
+        || Error::Impossible("a Stripe customer is to be deleted, and the secret has no Stripe key".to_owned());
+    stripe.ok_or_else(missing)?.delete_customer(customer).await?;
+    Ok(())
+}
+
+/// Erases the partition page by page; whether nothing is left.
+async fn erase_partition(ivy: &Ivy, user: UserId) -> Result<bool, Error> {
+    for _ in 0..MOST_PAGES {
+        let page = ivy.store.erasable(user, PAGE).await?;
+        if page.is_empty() {
+            return Ok(true);
+        }
+        let mut transaction = ivy.store.transaction();
+        for item in &page {
+            erase_item(&mut transaction, user, item, ivy.now())?;
+        }
+        transaction.commit().await.map_err(contended)?;
+    }
+    Ok(false)
+}
+
+fn erase_item(transaction: &mut Transaction<'_>, user: UserId, item: &Erasable, now: Timestamp) -> Result<(), Error> {
+    transaction.erase(user, &item.sk);
+    match &item.kind {
+        ErasableKind::Call(stored) if stored.call.state.waits() => {
+            let (call_id, due_at) = (stored.call.id, stored.call.due_at);
+            outbox::add(transaction, &Effect::ClearCallTimer { call_id, due_at }, now)
+        }
+        ErasableKind::Donation(donation) => {
+            transaction.ledger_line(&LedgerLine::from(donation.as_ref()));
+            Ok(())
+        }
+        ErasableKind::Message { via, provider_id: Some(id) } => {
+            transaction.forget_message_owner(messages::provider(*via), id);
+            Ok(())
+        }
+        ErasableKind::Call(_) | ErasableKind::Message { provider_id: None, .. } | ErasableKind::Other => Ok(()),
+    }
+}
+
+async fn leave_tombstone(ivy: &Ivy, user: UserId, erasure: &Erasure) -> Result<Erased, Error> {
+    let now = ivy.now();
+    let tombstone = Erasure { erased_at: Some(now), stripe_customer_id: None, ..erasure.clone() };
+    let entry = AuditEntry::new(Uuid::new_v4().to_string(), "erase-user", now);
+    let mut transaction = ivy.store.transaction();
+    transaction.erasure(user, &tombstone).audit(&erasure.receipt_id, &entry);
+    match transaction.commit().await {
+        Ok(()) => {}
+        // Another delivery of the job was quicker.
+        Err(error) if error.failed("erasure") => return Ok(Erased::Stale),
+        Err(error) => return Err(error.into()),
+    }
+    metrics::seconds("erasure_seconds", now.duration_since(erasure.requested_at).as_secs());
+    tracing::info!(event = "user_erased", receipt_id = erasure.receipt_id);
+    Ok(Erased::Done)
+}

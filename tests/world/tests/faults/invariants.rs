@@ -1,0 +1,872 @@
+//! What must hold at the end of every story, whatever went wrong in it.
+//!
+//! Each invariant is a function with its sentence in [`ALL`]. They read the raw items of the table, what the providers saw and
+//! what the gate saw pass, and reckon for themselves, naively: a day is a local day from 03:00, a streak is a walk over the
+//! days, a sum is a sum. The typed readers of the store are not used, so that a fault cannot hide in them.
+//!
+//! **Under way.** A cancellation or a pause stops every ring that is not under way when it is committed. A ring is under way
+//! from the moment at which the function that claims its attempt reads the user and the call.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ivy_flows::ports::Queue;
+use ivy_simulators::{HandsetMessage, Ring, SimulatedCall};
+use ivy_world::gate::Party;
+use jiff::{
+    SignedDuration, Timestamp, ToSpan,
+    civil::{Date, Weekday},
+    tz::TimeZone,
+};
+use serde_json::Value;
+
+use crate::{
+    driver::{Dead, Driver, Sent, Someone},
+    schedule::{Entry, What},
+    story::raw,
+};
+
+/// Everything that the invariants look at.
+pub(crate) struct Seen {
+    items: Vec<Value>,
+    journal: Vec<Entry>,
+    rings: Vec<Ring>,
+    calls: Vec<SimulatedCall>,
+    live_until: BTreeMap<String, Timestamp>,
+    handsets: BTreeMap<String, Vec<HandsetMessage>>,
+    sent: Vec<Sent>,
+    dead: Vec<Dead>,
+    people: Vec<(Someone, Value)>,
+    quiet: bool,
+    now: Timestamp,
+}
+
+type Check = fn(&Seen) -> Vec<String>;
+
+/// Name, sentence, function.
+pub(crate) const ALL: &[(&str, &str, Check)] = &[
+    (
+        "one_donation_a_workout",
+        "Every workout has at most one completion donation, and names it.",
+        one_donation_a_workout,
+    ),
+    (
+        "kept_workouts_donated",
+        "A kept workout has donated, unless a cap was reached or it was too old.",
+        kept_workouts_donated,
+    ),
+    (
+        "wallet_adds_up",
+        "The donations of a period are its amount_used, and all of them are lifetime_donated.",
+        wallet_adds_up,
+    ),
+    ("caps_hold", "No date and no period has more than its cap under the tiers held.", caps_hold),
+    ("totals_add_up", "The months of a charity add up to its donations.", totals_add_up),
+    ("counters_recount", "Counters are what counting the kept workouts gives.", counters_recount),
+    ("streak_recount", "Streak and longest run are what a walk over the days gives.", streak_recount),
+    (
+        "agenda_is_open_workouts",
+        "The agenda holds the open workouts of the last 8 days and to come, as they are.",
+        agenda_is_open_workouts,
+    ),
+    ("workouts_lie_once", "A workout lies under one date, and the stub at its home leads there.", workouts_lie_once),
+    ("bonuses_once", "No milestone of a run brings two bonuses.", bonuses_once),
+    ("donations_never_change", "A donation is written once.", donations_never_change),
+    ("calls_end", "Every call is over after the quiet time.", calls_end),
+    (
+        "rings_are_attempts",
+        "A call rings at most three times, once an attempt, and never without a claim.",
+        rings_are_attempts,
+    ),
+    ("one_ring_a_key", "An idempotency key rings once.", one_ring_a_key),
+    ("one_ring_at_a_time", "No phone has two calls at once.", one_ring_at_a_time),
+    (
+        "rings_in_the_window",
+        "A phone rings in its call's window; a retry up to 30 minutes after it, outside quiet hours.",
+        rings_in_the_window,
+    ),
+    (
+        "no_ring_after_the_word",
+        "No claim reads after a cancellation, a pause or a withdrawn consent was committed.",
+        no_ring_after_the_word,
+    ),
+    (
+        "one_follow_up_a_call",
+        "A missed call brings at most one message, on the table and on the handset.",
+        one_follow_up_a_call,
+    ),
+    ("messages_arrive_once", "No provider takes a message twice.", messages_arrive_once),
+    (
+        "confirmations_once",
+        "There are no more confirmations on a handset than workouts that were ever kept.",
+        confirmations_once,
+    ),
+    ("messages_are_settled", "Every message has a final status after the quiet time.", messages_are_settled),
+    ("slots_are_free", "Slots are free or their lease is over.", slots_are_free),
+    ("effects_took_place", "Nothing is left on the stream, the queues or the way from a provider.", effects_took_place),
+    (
+        "dead_letters_have_a_reason",
+        "A dead letter was given up by a rule, or each of its deliveries was made to fail.",
+        dead_letters_have_a_reason,
+    ),
+    ("one_effect_a_key", "An Idempotency-Key has one effect and one answer.", one_effect_a_key),
+    ("one_owner_a_phone", "A phone has one user, and a user owns their phone.", one_owner_a_phone),
+    (
+        "parallel_refreshes_agree",
+        "Two refreshes of one token at once get the same successor.",
+        parallel_refreshes_agree,
+    ),
+    ("items_have_a_kind", "Every item names its entity.", items_have_a_kind),
+    ("versions_go_forward", "The version of an item only grows.", versions_go_forward),
+    (
+        "no_internal_errors",
+        "No request is answered by an internal error when nothing was made to go wrong.",
+        no_internal_errors,
+    ),
+];
+
+/// Looks at everything and says what does not hold.
+pub(crate) async fn check(driver: &mut Driver) -> Vec<String> {
+    let world = driver.world.clone();
+    let items = world.items("").await.iter().map(raw).collect();
+    let mut people = Vec::new();
+    let mut handsets = BTreeMap::new();
+    for someone in driver.people.clone() {
+        let stats = driver.client(Some(&someone)).get("/api/users/me/stats", 200).await;
+        handsets.insert(someone.phone.clone(), world.simulators.handset(&someone.phone));
+        people.push((someone, stats));
+    }
+    let seen = Seen {
+        items,
+        journal: driver.schedule.journal(0),
+        rings: world.simulators.rings(),
+        calls: world.simulators.calls(),
+        live_until: driver.live_until.clone(),
+        handsets,
+        sent: driver.sent.clone(),
+        dead: driver.dead.clone(),
+        people,
+        quiet: driver.is_quiet(),
+        now: world.now(),
+    };
+    let found =
+        ALL.iter().flat_map(|(name, _, check)| check(&seen).into_iter().map(move |what| format!("{name}: {what}")));
+    found.collect()
+}
+
+fn text<'a>(item: &'a Value, name: &str) -> &'a str {
+    item[name].as_str().unwrap_or_default()
+}
+
+fn time(item: &Value, name: &str) -> Timestamp {
+    text(item, name).parse().unwrap_or_else(|_| panic!("{name} of {item}"))
+}
+
+fn day(item: &Value, name: &str) -> Date {
+    text(item, name).parse().unwrap()
+}
+
+fn amount(item: &Value, name: &str) -> i64 {
+    item[name].as_i64().unwrap_or_default()
+}
+
+fn is_kept(workout: &Value) -> bool {
+    matches!(text(workout, "status"), "completed" | "partial")
+}
+
+/// Donation, daily cap and monthly cap of a tier, in pence: the product's table, written a second time.
+fn tier(name: &str) -> (i64, i64, i64) {
+    match name {
+        "b2c_elite" => (150, 400, 3500),
+        "b2c_concierge" => (200, 500, 5000),
+        _ => (100, 300, 2000),
+    }
+}
+
+impl Seen {
+    fn of<'a>(&'a self, entity: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.items.iter().filter(move |item| item["entity"] == entity)
+    }
+
+    fn of_user<'a>(&'a self, user: &'a str, entity: &'a str) -> Vec<&'a Value> {
+        let pk = format!("USER#{user}");
+        self.of(entity).filter(|item| text(item, "pk") == pk).collect()
+    }
+
+    fn one<'a>(&'a self, user: &'a str, entity: &'a str) -> Option<&'a Value> {
+        self.of_user(user, entity).into_iter().next()
+    }
+
+    /// The caps of the tiers that a user ever held: the widest and the narrowest of each.
+    fn caps(&self, user: &str) -> [(i64, i64, i64); 2] {
+        let held: Vec<(i64, i64, i64)> = self
+            .puts("user")
+            .filter(|(_, item)| text(item, "id") == user)
+            .map(|(_, item)| tier(text(item, "subscription_type")))
+            .collect();
+        let widest = held.iter().copied().max().unwrap();
+        let narrowest = held.iter().copied().min().unwrap();
+        [widest, narrowest]
+    }
+
+    /// Every put of an entity, in the order of the commits.
+    fn puts<'a>(&'a self, entity: &'a str) -> impl Iterator<Item = (&'a Entry, &'a Value)> {
+        let changes = self.journal.iter().filter_map(|entry| match &entry.what {
+            What::Wrote(changes) => Some((entry, changes)),
+            What::Read(_) | What::Asked { .. } => None,
+        });
+        changes
+            .flat_map(|(entry, changes)| changes.iter().map(move |change| (entry, change)))
+            .filter_map(|(entry, change)| Some((entry, change.item.as_ref()?)))
+            .filter(move |(_, item)| item["entity"] == entity)
+    }
+}
+
+// Money
+
+fn one_donation_a_workout(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for (someone, _) in &seen.people {
+        let user = someone.key();
+        let mut of_workout: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for donation in seen.of_user(&user, "donation") {
+            match (donation["kind"] == "completion", donation["workout_id"].as_str()) {
+                (true, Some(workout)) => of_workout.entry(workout).or_default().push(text(donation, "id")),
+                (false, None) => {}
+                _ => found.push(format!("a donation of a strange kind: {donation}")),
+            }
+        }
+        for workout in seen.of_user(&user, "workout") {
+            let donations = of_workout.remove(text(workout, "id")).unwrap_or_default();
+            let named: Vec<&str> = workout["donation_id"].as_str().into_iter().collect();
+            if donations != named {
+                found.push(format!("a workout names {named:?} and has {donations:?}"));
+            }
+        }
+        found.extend(of_workout.keys().map(|workout| format!("a donation for no workout: {workout}")));
+    }
+    found
+}
+
+fn kept_workouts_donated(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for (someone, _) in &seen.people {
+        let user = someone.key();
+        let donations = seen.of_user(&user, "donation");
+        let [_, (_, daily, monthly)] = seen.caps(&user);
+        for workout in seen.of_user(&user, "workout") {
+            if !is_kept(workout) || workout["donation_id"].is_string() {
+                continue;
+            }
+            let date = text(workout, "date");
+            let of_day: i64 = donations
+                .iter()
+                .filter(|donation| donation["kind"] == "completion" && text(donation, "date") == date)
+                .map(|donation| amount(donation, "amount"))
+                .sum();
+            let mut periods: BTreeMap<&str, i64> = BTreeMap::new();
+            for donation in &donations {
+                *periods.entry(text(donation, "period_start")).or_default() += amount(donation, "amount");
+            }
+            let full = of_day >= daily || periods.values().any(|sum| *sum >= monthly);
+            if !full {
+                found.push(format!(
+                    "{} of {date} is {} and donated nothing",
+                    text(workout, "planned_activity"),
+                    text(workout, "status")
+                ));
+            }
+        }
+    }
+    found
+}
+
+fn wallet_adds_up(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for (someone, stats) in &seen.people {
+        let user = someone.key();
+        let donations = seen.of_user(&user, "donation");
+        let sum = |fits: &dyn Fn(&Value) -> bool| -> i64 {
+            donations.iter().filter(|donation| fits(donation)).map(|donation| amount(donation, "amount")).sum()
+        };
+        let all = sum(&|_| true);
+        let told = stats["impact"]["total_donated"].as_f64().unwrap();
+        if (told * 100.0).round() as i64 != all {
+            found.push(format!("donations are {all}, the statistics tell {told}"));
+        }
+        let Some(wallet) = seen.one(&user, "wallet") else {
+            if all != 0 {
+                found.push(format!("donations of {all} and no wallet"));
+            }
+            continue;
+        };
+        let period = sum(&|donation| donation["period_start"] == wallet["period_start"]);
+        let expected = (amount(wallet, "amount_used"), amount(wallet, "lifetime_donated"));
+        if (period, all) != expected {
+            found.push(format!("donations are {period} and {all}, the wallet says {expected:?}"));
+        }
+        for (date, sum_of_day) in wallet["daily"].as_object().into_iter().flatten() {
+            let donated = sum(&|donation| donation["kind"] == "completion" && text(donation, "date") == date);
+            if Some(donated) != sum_of_day.as_i64() {
+                found.push(format!("donations of {date} are {donated}, the wallet says {sum_of_day}"));
+            }
+        }
+    }
+    found
+}
+
+fn caps_hold(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for (someone, _) in &seen.people {
+        let user = someone.key();
+        let [(most, daily, monthly), _] = seen.caps(&user);
+        let (mut days, mut periods) = (BTreeMap::<String, i64>::new(), BTreeMap::<String, i64>::new());
+        for donation in seen.of_user(&user, "donation") {
+            let pence = amount(donation, "amount");
+            *periods.entry(text(donation, "period_start").to_owned()).or_default() += pence;
+            if donation["kind"] == "completion" {
+                *days.entry(text(donation, "date").to_owned()).or_default() += pence;
+                if pence > most || pence <= 0 {
+                    found.push(format!("a completion donated {pence}"));
+                }
+            }
+        }
+        found.extend(
+            days.iter().filter(|(_, sum)| **sum > daily).map(|(date, sum)| format!("{sum} on {date}, cap {daily}")),
+        );
+        found.extend(
+            periods
+                .iter()
+                .filter(|(_, sum)| **sum > monthly)
+                .map(|(from, sum)| format!("{sum} from {from}, cap {monthly}")),
+        );
+    }
+    found
+}
+
+fn totals_add_up(seen: &Seen) -> Vec<String> {
+    let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for donation in seen.of("donation") {
+        let sum = sums.entry(format!("CHARITY#{}", text(donation, "charity_id"))).or_default();
+        *sum = (sum.0 + amount(donation, "amount"), sum.1 + 1);
+    }
+    let mut totals: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    for total in seen.of("charity_total") {
+        let sum = totals.entry(text(total, "pk").to_owned()).or_default();
+        *sum = (sum.0 + amount(total, "donated"), sum.1 + amount(total, "donations"));
+    }
+    if sums == totals { Vec::new() } else { vec![format!("donations {sums:?}, totals {totals:?}")] }
+}
+
+fn bonuses_once(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for (someone, _) in &seen.people {
+        let user = someone.key();
+        let mut reached: BTreeSet<(String, String)> = BTreeSet::new();
+        let kept: BTreeSet<String> = seen
+            .puts("workout")
+            .filter(|(_, workout)| text(workout, "user_id") == user && is_kept(workout))
+            .map(|(_, workout)| text(workout, "date").to_owned())
+            .collect();
+        let mut of_kind: BTreeMap<String, usize> = BTreeMap::new();
+        for donation in seen.of_user(&user, "donation") {
+            let milestone = &donation["kind"]["streak_bonus"]["kept_days"];
+            if milestone.is_null() {
+                continue;
+            }
+            let key = (milestone.to_string(), text(donation, "date").to_owned());
+            if !reached.insert(key.clone()) {
+                found.push(format!("two bonuses for {key:?}"));
+            }
+            *of_kind.entry(key.0).or_default() += 1;
+        }
+        for (milestone, count) in of_kind {
+            let days: usize = milestone.parse().unwrap();
+            if count * days > kept.len() {
+                found.push(format!("{count} bonuses for {milestone} days, and {} days were ever kept", kept.len()));
+            }
+        }
+    }
+    found
+}
+
+fn donations_never_change(seen: &Seen) -> Vec<String> {
+    let mut first: BTreeMap<&str, &Value> = BTreeMap::new();
+    let mut found = Vec::new();
+    for (_, donation) in seen.puts("donation") {
+        let before = *first.entry(text(donation, "id")).or_insert(donation);
+        if before != donation {
+            found.push(format!("{before} became {donation}"));
+        }
+    }
+    for donation in first.values() {
+        if !seen.of("donation").any(|item| item["id"] == donation["id"]) {
+            found.push(format!("{donation} is gone"));
+        }
+    }
+    found
+}
+
+// Days
+
+fn counters_recount(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for (someone, stats) in &seen.people {
+        let user = someone.key();
+        let (mut weeks, mut months) = (BTreeMap::<String, i64>::new(), BTreeMap::<String, i64>::new());
+        let kept: Vec<Date> =
+            seen.of_user(&user, "workout").into_iter().filter(|w| is_kept(w)).map(|w| day(w, "date")).collect();
+        for date in &kept {
+            let week = date.iso_week_date();
+            *weeks.entry(format!("{:04}-W{:02}", week.year(), week.week())).or_default() += 1;
+            *months.entry(date.strftime("%Y-%m").to_string()).or_default() += 1;
+        }
+        let counted = i64::try_from(kept.len()).unwrap();
+        let empty = Value::Null;
+        let counters = seen.one(&user, "counters").unwrap_or(&empty);
+        let stored = |name: &str| -> BTreeMap<String, i64> {
+            let counts = counters[name].as_object().into_iter().flatten();
+            counts.map(|(name, count)| (name.clone(), count.as_i64().unwrap())).collect()
+        };
+        if (counted, &weeks, &months) != (amount(counters, "total_workouts"), &stored("weeks"), &stored("months")) {
+            found.push(format!("{}: counted {counted} {weeks:?} {months:?}, stored {counters}", someone.name));
+        }
+        if stats["total_workouts"].as_i64() != Some(counted) {
+            found.push(format!("{}: counted {counted}, told {}", someone.name, stats["total_workouts"]));
+        }
+    }
+    found
+}
+
+fn streak_recount(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for (someone, stats) in &seen.people {
+        let user = someone.key();
+        let Some(progress) = seen.one(&user, "progress") else { continue };
+        let workouts = seen.of_user(&user, "workout");
+        let on = |date: Date, fits: &dyn Fn(&Value) -> bool| workouts.iter().any(|w| day(w, "date") == date && fits(w));
+        let frozen: Vec<(Date, Option<Date>)> = progress["streak"]["frozen"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|freeze| (day(freeze, "from"), freeze["until"].as_str().map(|until| until.parse().unwrap())))
+            .collect();
+        let zone = seen.one(&user, "user").map(|user| text(user, "timezone").to_owned()).unwrap();
+        let today = TimeZone::get(&zone).unwrap().to_datetime(seen.now - SignedDuration::from_hours(3)).date();
+        let since = day(&progress["streak"], "since");
+        let first = workouts.iter().map(|w| day(w, "date")).min().map_or(since, |first| first.min(since));
+        let (mut run, mut rests, mut date) = (0, 0, first);
+        let mut longest = 0;
+        while date <= today {
+            if date.weekday() == Weekday::Monday {
+                rests = 0;
+            }
+            let is_frozen = frozen.iter().any(|(from, until)| *from <= date && until.is_none_or(|until| date < until));
+            let expected = date >= since || on(date, &|_| true);
+            if on(date, &is_kept) {
+                run += 1;
+                longest = longest.max(run);
+            } else if date < today && !is_frozen && expected {
+                if on(date, &|w| w["status"] == "rest_day") && rests < 2 {
+                    rests += 1;
+                } else {
+                    run = 0;
+                }
+            }
+            date = date.checked_add(1.day()).unwrap();
+        }
+        let told = |name: &str| stats[name].as_i64().unwrap();
+        if told("current_streak") != run {
+            found.push(format!("{}: walked {run}, told {}", someone.name, told("current_streak")));
+        }
+        // The longest run stays after an undo, so it may only be longer than the walk finds.
+        if told("longest_streak") < longest {
+            found.push(format!("{}: walked {longest}, told {} as the longest", someone.name, told("longest_streak")));
+        }
+    }
+    found
+}
+
+fn agenda_is_open_workouts(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for (someone, _) in &seen.people {
+        let user = someone.key();
+        let empty = Value::Null;
+        let agenda = &seen.one(&user, "progress").unwrap_or(&empty)["agenda"];
+        let plans: BTreeMap<&str, &Value> =
+            agenda.as_array().into_iter().flatten().map(|plan| (text(plan, "id"), plan)).collect();
+        let open: BTreeMap<&str, &Value> = seen
+            .of_user(&user, "workout")
+            .into_iter()
+            .filter(|workout| workout["status"] == "planned")
+            .map(|workout| (text(workout, "id"), workout))
+            .collect();
+        let oldest = seen.now.to_zoned(TimeZone::UTC).date().checked_sub(8.days()).unwrap();
+        for (id, plan) in &plans {
+            let Some(workout) = open.get(id) else {
+                found.push(format!("{} stands on the agenda and is not open", text(plan, "planned_activity")));
+                continue;
+            };
+            for field in ["date", "planned_time", "status", "version", "planned_activity"] {
+                if plan[field] != workout[field] {
+                    found.push(format!(
+                        "{field} of {} is {}, on the agenda {}",
+                        plan["planned_activity"], workout[field], plan[field]
+                    ));
+                }
+            }
+        }
+        for (id, workout) in &open {
+            if !plans.contains_key(id) && day(workout, "date") > oldest {
+                found.push(format!("{} is open and not on the agenda", text(workout, "planned_activity")));
+            }
+        }
+    }
+    found
+}
+
+fn workouts_lie_once(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut places: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for workout in seen.of("workout") {
+        places.entry(text(workout, "id")).or_default().push(text(workout, "sk"));
+        let key = format!("WORKOUT#{}#{}", text(workout, "date"), text(workout, "id"));
+        if text(workout, "sk") != key {
+            found.push(format!("a workout of {} lies at {}", text(workout, "date"), text(workout, "sk")));
+        }
+    }
+    found.extend(places.values().filter(|keys| keys.len() > 1).map(|keys| format!("a workout lies at {keys:?}")));
+    for stub in seen.of("moved") {
+        let id = text(stub, "sk").rsplit('#').next().unwrap();
+        let there = format!("WORKOUT#{}#{id}", text(stub, "moved_to"));
+        if places.get(id) != Some(&vec![there.as_str()]) {
+            found.push(format!("a stub leads to {there}, the workout lies at {:?}", places.get(id)));
+        }
+    }
+    found
+}
+
+// Calls
+
+fn calls_end(seen: &Seen) -> Vec<String> {
+    let over = |call: &&Value| !matches!(text(call, "state"), "completed" | "failed" | "cancelled");
+    let open = seen.of("call").filter(over);
+    open.map(|call| {
+        format!("a {} is {} since {}", text(call, "call_type"), text(call, "state"), text(call, "updated_at"))
+    })
+    .collect()
+}
+
+/// The attempt of a ring, from its metadata.
+fn of_ring<'a>(ring: &'a Ring, name: &str) -> &'a str {
+    ring.metadata.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The commit by which an attempt was claimed, and the call as it was written then.
+fn claim_of<'a>(seen: &'a Seen, call: &str, attempt: &str) -> Option<(&'a Entry, &'a Value)> {
+    let claimed =
+        |item: &Value| text(item, "id") == call && item["state"] == "initiating" && item["attempt"]["id"] == attempt;
+    seen.puts("call").find(|(_, item)| claimed(item))
+}
+
+fn rings_are_attempts(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for call in seen.of("call") {
+        let id = text(call, "id");
+        let rings: Vec<&Ring> = seen.rings.iter().filter(|ring| of_ring(ring, "call_id") == id).collect();
+        let attempts: BTreeSet<&str> = rings.iter().map(|ring| of_ring(ring, "attempt_id")).collect();
+        let used = usize::try_from(amount(call, "attempts")).unwrap();
+        if rings.len() != attempts.len() || rings.len() > used || used > 3 {
+            found.push(format!(
+                "{} rings of {} attempts, {used} counted: {}",
+                rings.len(),
+                attempts.len(),
+                call["history"]
+            ));
+        }
+    }
+    for ring in &seen.rings {
+        if claim_of(seen, of_ring(ring, "call_id"), of_ring(ring, "attempt_id")).is_none() {
+            found.push(format!("a ring at {} without a claim", ring.at));
+        }
+    }
+    found
+}
+
+fn one_ring_a_key(seen: &Seen) -> Vec<String> {
+    let keys: BTreeSet<_> = seen.rings.iter().map(|ring| &ring.idempotency_key).collect();
+    if keys.len() == seen.rings.len() {
+        Vec::new()
+    } else {
+        vec![format!("{} rings of {} keys", seen.rings.len(), keys.len())]
+    }
+}
+
+fn one_ring_at_a_time(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for (index, call) in seen.calls.iter().enumerate() {
+        let until = seen.live_until.get(&call.call_id).copied().unwrap_or(call.placed_at);
+        for later in seen.calls[index + 1..].iter().filter(|later| later.to == call.to && later.placed_at < until) {
+            let same = call.metadata.get("call_id") == later.metadata.get("call_id");
+            let which = if same { "the same call" } else { "another call" };
+            found.push(format!("live from {} to {until}, and a ring at {} ({which})", call.placed_at, later.placed_at));
+        }
+    }
+    found
+}
+
+fn is_quiet(at: Timestamp, zone: &str) -> bool {
+    let local = TimeZone::get(zone).unwrap().to_datetime(at).time();
+    let minutes = i32::from(local.hour()) * 60 + i32::from(local.minute());
+    !(7 * 60..21 * 60 + 30).contains(&minutes)
+}
+
+fn rings_in_the_window(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for ring in &seen.rings {
+        let Some((_, call)) = claim_of(seen, of_ring(ring, "call_id"), of_ring(ring, "attempt_id")) else { continue };
+        let (opens, closes) = (time(&call["window"], "opens_at"), time(&call["window"], "closes_at"));
+        let inside = opens <= ring.at && ring.at < closes;
+        let grace = amount(call, "attempts") > 1
+            && closes <= ring.at
+            && ring.at < closes + SignedDuration::from_mins(30)
+            && !is_quiet(ring.at, text(call, "timezone"));
+        if !inside && !grace {
+            found.push(format!("attempt {} rang at {}, window {opens} to {closes}", call["attempts"], ring.at));
+        }
+    }
+    found
+}
+
+fn no_ring_after_the_word(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut last_read: BTreeMap<usize, usize> = BTreeMap::new();
+    // By call and by user: whether the last commit forbade calls, and when.
+    let mut cancelled: BTreeMap<String, usize> = BTreeMap::new();
+    let mut forbidden: BTreeMap<String, usize> = BTreeMap::new();
+    for (position, entry) in seen.journal.iter().enumerate() {
+        match (&entry.what, entry.task) {
+            (What::Read(operation), Some(task)) if operation == "BatchGetItem" => {
+                last_read.insert(task, position);
+            }
+            (What::Wrote(changes), task) => {
+                for item in changes.iter().filter_map(|change| change.item.as_ref()) {
+                    let id = text(item, "id").to_owned();
+                    if item["entity"] == "user" {
+                        let may = item["status"] == "active"
+                            && item["consents"]["calls"]["granted"] == true
+                            && item["consents"]["data_processing"]["granted"] == true;
+                        if may {
+                            forbidden.remove(&id)
+                        } else {
+                            forbidden.insert(id, position)
+                        };
+                        continue;
+                    }
+                    if item["entity"] != "call" {
+                        continue;
+                    }
+                    if item["state"] == "initiating" && item["attempt"]["provider_call_id"].is_null() {
+                        let read = task.and_then(|task| last_read.get(&task)).copied().unwrap_or(position);
+                        let words = [cancelled.get(&id), forbidden.get(text(item, "user_id"))];
+                        if words.into_iter().flatten().any(|word| *word < read) {
+                            found.push(format!("claimed at {} after the word", entry.at));
+                        }
+                    }
+                    if item["state"] == "cancelled" {
+                        cancelled.insert(id, position)
+                    } else {
+                        cancelled.remove(&id)
+                    };
+                }
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+// Messages
+
+fn one_follow_up_a_call(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut of_call: BTreeMap<&str, usize> = BTreeMap::new();
+    for message in seen.of("message") {
+        if let Some(call) = message["call_id"].as_str() {
+            *of_call.entry(call).or_default() += 1;
+        }
+    }
+    found.extend(of_call.values().filter(|count| **count > 1).map(|count| format!("{count} messages of one call")));
+    for (someone, _) in &seen.people {
+        let calls = seen.of_user(&someone.key(), "message").iter().filter(|m| m["call_id"].is_string()).count();
+        let arrived = seen.handsets[&someone.phone]
+            .iter()
+            .filter(|message| message.template.as_deref() == Some("missed_call_follow_up"))
+            .count();
+        if arrived > calls {
+            found.push(format!("{arrived} follow-ups on the handset of {} calls", calls));
+        }
+    }
+    found
+}
+
+fn messages_arrive_once(seen: &Seen) -> Vec<String> {
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    for entry in &seen.journal {
+        let What::Asked { party: Party::WhatsApp, request, status: 200, .. } = &entry.what else { continue };
+        if let Some(message) = request["biz_opaque_callback_data"].as_str() {
+            *taken.entry(message.to_owned()).or_default() += 1;
+        }
+    }
+    taken.values().filter(|count| **count > 1).map(|count| format!("WhatsApp took a message {count} times")).collect()
+}
+
+fn confirmations_once(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for (someone, _) in &seen.people {
+        let user = someone.key();
+        let kept: BTreeSet<&str> = seen
+            .puts("workout")
+            .filter(|(_, workout)| text(workout, "user_id") == user && is_kept(workout))
+            .map(|(_, workout)| text(workout, "id"))
+            .collect();
+        let texts = &seen.handsets[&someone.phone];
+        let arrived = texts.iter().filter(|message| message.text.contains("Logged, well done")).count();
+        if arrived > kept.len() {
+            found.push(format!("{arrived} confirmations for {} workouts", kept.len()));
+        }
+    }
+    found
+}
+
+fn messages_are_settled(seen: &Seen) -> Vec<String> {
+    let open = seen.of("message").filter(|message| matches!(text(message, "status"), "queued" | "sending"));
+    open.map(|message| format!("a message is {} since {}", text(message, "status"), text(message, "updated_at")))
+        .collect()
+}
+
+// Deliveries
+
+fn slots_are_free(seen: &Seen) -> Vec<String> {
+    let held = seen.of("slot").filter(|slot| time(slot, "lease_until") >= seen.now);
+    held.map(|slot| format!("slot {} until {}", slot["number"], text(slot, "lease_until"))).collect()
+}
+
+fn effects_took_place(seen: &Seen) -> Vec<String> {
+    if seen.quiet { Vec::new() } else { vec!["something is still on its way".to_owned()] }
+}
+
+fn dead_letters_have_a_reason(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for dead in &seen.dead {
+        let given_up = dead.queue == Queue::Messages
+            && seen
+                .of("message")
+                .any(|message| message["id"] == dead.body["message_id"] && message["failure"] == "given_up");
+        if !given_up && dead.undisturbed > 0 {
+            found.push(format!("{:?} after {} failures of its own: {}", dead.queue, dead.undisturbed, dead.body));
+        }
+    }
+    found
+}
+
+fn one_effect_a_key(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut answers: BTreeMap<&str, Vec<&Sent>> = BTreeMap::new();
+    for sent in &seen.sent {
+        if let Some(key) = sent.request.key.as_deref() {
+            answers.entry(key).or_default().push(sent);
+        }
+    }
+    for (key, sent) in answers {
+        let body = &sent[0].request.body;
+        let effects = match sent[0].request.path.as_str() {
+            "/api/workouts" => seen.of("workout").filter(|w| w["planned_activity"] == body["planned_activity"]).count(),
+            "/api/calls" => {
+                let user = sent[0].request.who.as_ref().unwrap().key();
+                let same = |call: &&Value| {
+                    call["user_id"] == user.as_str() && text(call, "scheduled_time") == text(body, "scheduled_time")
+                };
+                seen.of("call").filter(same).count()
+            }
+            _ => continue,
+        };
+        let ids: BTreeSet<String> = sent
+            .iter()
+            .filter_map(|sent| sent.answer.as_ref())
+            .filter(|(status, _)| *status == 201)
+            .map(|(_, body)| body["id"].to_string())
+            .collect();
+        if effects > 1 || ids.len() > 1 || (ids.len() == 1 && effects == 0) {
+            found.push(format!("{key}: {effects} effects, answers {ids:?}"));
+        }
+    }
+    found
+}
+
+fn one_owner_a_phone(seen: &Seen) -> Vec<String> {
+    let owners: BTreeSet<&str> = seen.of("phone").map(|owner| text(owner, "user_id")).collect();
+    let users: BTreeSet<&str> = seen.of("user").map(|user| text(user, "id")).collect();
+    let count = seen.of("phone").count();
+    if owners == users && count == users.len() {
+        Vec::new()
+    } else {
+        vec![format!("{} users, {count} phones", users.len())]
+    }
+}
+
+fn parallel_refreshes_agree(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    let refreshes: Vec<&Sent> = seen.sent.iter().filter(|sent| sent.request.path == "/api/auth/refresh").collect();
+    for pair in refreshes.windows(2).filter(|pair| pair[0].request.body == pair[1].request.body) {
+        let token = |sent: &Sent| {
+            let (status, body) = sent.answer.as_ref()?;
+            (*status == 200).then(|| text(body, "refresh_token").to_owned())
+        };
+        if let (Some(one), Some(other)) = (token(pair[0]), token(pair[1]))
+            && one != other
+        {
+            found.push("two successors of one token".to_owned());
+        }
+    }
+    found
+}
+
+// The table
+
+fn items_have_a_kind(seen: &Seen) -> Vec<String> {
+    let nameless = seen.items.iter().filter(|item| text(item, "entity").is_empty());
+    nameless.map(|item| format!("{} {}", text(item, "pk"), text(item, "sk"))).collect()
+}
+
+fn versions_go_forward(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut last: BTreeMap<(String, String), Value> = BTreeMap::new();
+    for entry in &seen.journal {
+        let What::Wrote(changes) = &entry.what else { continue };
+        for change in changes {
+            let key = (change.pk.clone(), change.sk.clone());
+            let Some(item) = &change.item else {
+                if change.deleted {
+                    last.remove(&key);
+                }
+                continue;
+            };
+            if item["version"].is_null() || item["entity"] == "sign_in" {
+                continue;
+            }
+            if let Some(before) = last.insert(key, item.clone())
+                // A transaction that the SDK sent again was answered again.
+                && before != *item
+                && amount(item, "version") <= amount(&before, "version")
+            {
+                found.push(format!("{} from {} to {}", item["entity"], before["version"], item["version"]));
+            }
+        }
+    }
+    found
+}
+
+fn no_internal_errors(seen: &Seen) -> Vec<String> {
+    let broken = seen.sent.iter().filter(|sent| matches!(sent.answer, Some((500, _))));
+    broken.map(|sent| format!("{}: {:?}", sent.request.label, sent.answer)).collect()
+}
