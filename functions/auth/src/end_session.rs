@@ -27,7 +27,7 @@ pub fn router() -> OpenApiRouter<AppState> {
 /// Sign out
 #[utoipa::path(
     post, path = "/api/auth/logout", tag = "auth", operation_id = "end-session",
-    request_body(content = LogoutInput, description = "May be left out, with its Content-Type"),
+    request_body(content = Option<LogoutInput>, description = "May be left out, with its Content-Type"),
     responses((status = 204, description = "The session is over, or was"), WriteProblems)
 )]
 async fn end_session(

@@ -57,9 +57,7 @@ async fn record_outcome(
     let correction = Correction { outcome, reason };
     idempotency::once::<CallView, _, _, _>(&ivy, key.map(|key| key.of_operator(who)), StatusCode::OK, |once| {
         let (ivy, correction) = (ivy.clone(), correction.clone());
-        async move {
-            calls::record_outcome(&ivy, who.operator_id, user_id, id, &correction, once.as_deref()).await
-        }
+        async move { calls::record_outcome(&ivy, who.operator_id, user_id, id, &correction, once.as_deref()).await }
     })
     .await
 }

@@ -129,9 +129,7 @@ impl NewMessageInput {
         };
         let mut open = Open::new(self.parameters.as_ref(), wrong);
         let saying = match template {
-            Offered::CompletionCheck => {
-                open.required("activity").map(|activity| Saying::CompletionCheck { activity })
-            }
+            Offered::CompletionCheck => open.required("activity").map(|activity| Saying::CompletionCheck { activity }),
             Offered::RescueSupport => Some(Saying::RescueSupport { minimum_action: open.take("minimum_action") }),
             Offered::Celebration => open.required("milestone").map(|milestone| Saying::Celebration { milestone }),
             Offered::PaymentProblem => Some(Saying::PaymentProblem),

@@ -597,7 +597,8 @@ pub fn rescheduled(call: &Call, due_at: Timestamp, window: CallWindow, zone: &Zo
         return None;
     }
     let mut moved = call.clone();
-    let step = Step { at: now, from: call.state, to: call.state, cause: RESCHEDULED.to_owned(), attempt: call.attempts };
+    let step =
+        Step { at: now, from: call.state, to: call.state, cause: RESCHEDULED.to_owned(), attempt: call.attempts };
     moved.history.push(step);
     while moved.history.len() > MOST_STEPS {
         moved.history.remove(1);

@@ -28,7 +28,10 @@ pub mod variables;
 pub mod wallet;
 pub mod workout;
 
-pub use ids::{AdminId, CallId, CharityId, CompanyId, ConsentId, DonationId, MarkerId, MessageId, ScoreId, SessionId, UserId, WorkoutId};
+pub use ids::{
+    AdminId, CallId, CharityId, CompanyId, ConsentId, DonationId, MarkerId, MessageId, ScoreId, SessionId, UserId,
+    WorkoutId,
+};
 pub use money::Pence;
 pub use tier::{SubscriptionStatus, Tier};
 pub use user::User;

@@ -313,7 +313,9 @@ fn anchor_of(start: Timestamp, end: Timestamp) -> i8 {
 #[serde(rename_all = "snake_case")]
 pub enum DonationKind {
     Completion,
-    StreakBonus { kept_days: u32 },
+    StreakBonus {
+        kept_days: u32,
+    },
     /// An operator's correction; below zero where it takes back.
     Adjustment,
 }

@@ -21,8 +21,9 @@ use ivy_domain::{
     },
     values::{Contact, Locale},
 };
-use ivy_store::{ConsentWord, Me, Profile, Progress, StoreError, Transaction};
+use ivy_store::{ConsentWord, Me, Profile, Progress, Transaction};
 use jiff::{SignedDuration, Timestamp, civil::Date};
+use uuid::Uuid;
 
 use crate::{
     Error, FieldError, Ivy, calls,
@@ -96,30 +97,55 @@ impl NewUser {
 
 /// Signs a person up, and sends them their first sign-in link, in one transaction.
 ///
+/// Where the phone or the e-mail address has an account, nobody learns so: the answer is that of a new account, none is made,
+/// and the link goes to the account's owner at that contact, in a transaction of the same size (decision 0006).
+///
 /// # Errors
-/// A conflict `phone-taken` or `email-taken`; [`Error::Invalid`] for a plan that is not to be had by signing up.
+/// [`Error::Invalid`] for a plan that is not to be had by signing up; [`Error::RateLimited`] as for sign-in links.
 pub async fn create_user(ivy: &Ivy, new: NewUser, address: &str, once: Option<&Once<User>>) -> Result<User, Error> {
     if new.subscription_type == Tier::B2bSponsor {
         return Err(Error::invalid("subscription_type", "is given by a company's invitation; choose a b2c one"));
     }
-    let now = ivy.now();
     sign_in::limit(ivy, "sign_up_address", address).await?;
-    let user = new.user(now);
-    let profile = Profile { cipher: ivy.store.keyring().new_user_cipher(user.id), user };
-    let contact = profile.user.email.clone().map_or_else(|| Contact::Phone(profile.user.phone.clone()), Contact::Email);
-    let mut transaction = ivy.store.transaction();
-    transaction.user(&profile).own_phone(&profile).own_email(&profile);
-    sign_in::add_request(ivy, &mut transaction, &contact, Some(&profile), now)?;
-    if let Some(once) = once {
-        once.keep(&mut transaction, &ivy.store, &profile.user, now);
-    }
-    match transaction.commit().await {
-        Ok(()) => Ok(User { version: 1, ..profile.user }),
-        Err(error) if error.failed("idempotency") => Err(Error::AnsweredMeanwhile),
-        Err(error) if error.failed("phone") => Err(taken("phone")),
-        Err(error) if error.failed("email") => Err(taken("email")),
-        Err(error) => Err(contended(error)),
-    }
+    sign_in::limit(ivy, "sign_up_contact", new.phone.as_str()).await?;
+    let new = &new;
+    until_settled(ivy, || async move {
+        let now = ivy.now();
+        let user = new.clone().user(now);
+        let phone = Contact::Phone(user.phone.clone());
+        let email = user.email.clone().map(Contact::Email);
+        let by_phone = ivy.store.contact_owner(&phone).await?;
+        let by_email = match &email {
+            Some(email) => ivy.store.contact_owner(email).await?,
+            None => None,
+        };
+        let owner = by_email.or(by_phone);
+        // A new person costs the same read, of a user that does not exist.
+        let known = ivy.store.profile(owner.unwrap_or(user.id)).await?;
+        let profile = Profile { cipher: ivy.store.keyring().new_user_cipher(user.id), user };
+        let mut transaction = ivy.store.transaction();
+        match (owner, known) {
+            (Some(_), Some(known)) => {
+                let at = if by_email.is_some() { email.as_ref() } else { None };
+                for _ in 0..2 + usize::from(email.is_some()) {
+                    transaction.processed_event("decoy", &Uuid::new_v4().to_string(), now);
+                }
+                sign_in::add_request(ivy, &mut transaction, at.unwrap_or(&phone), Some(&known), now)?;
+            }
+            // Its owner is being erased, or has just signed up: what is there shows when it is read again.
+            (Some(_), None) => return Err(Error::Contended),
+            (None, _) => {
+                transaction.user(&profile).own_phone(&profile).own_email(&profile);
+                sign_in::add_request(ivy, &mut transaction, email.as_ref().unwrap_or(&phone), Some(&profile), now)?;
+            }
+        }
+        if let Some(once) = once {
+            once.keep(&mut transaction, &ivy.store, &profile.user, now);
+        }
+        transaction.commit().await.map_err(contended)?;
+        Ok(User { version: 1, ..profile.user })
+    })
+    .await
 }
 
 fn taken(field: &str) -> Error {
@@ -356,7 +382,7 @@ pub async fn pause_user(ivy: &Ivy, user: UserId, reason: PauseReason, until: Opt
         let mut transaction = ivy.store.transaction();
         withdraw_calls(ivy, &mut transaction, &me, changed.resumes_at, PAUSED, now).await?;
         let profile = add_changed_user(ivy, &mut transaction, &me, changed, now)?;
-        commit(transaction, profile).await
+        commit(ivy, transaction, profile).await
     })
     .await
 }
@@ -433,7 +459,7 @@ pub async fn set_consents(ivy: &Ivy, user: UserId, choices: ConsentChoices) -> R
             withdraw_calls(ivy, &mut transaction, &me, None, CONSENT_WITHDRAWN, now).await?;
         }
         let profile = add_changed_user(ivy, &mut transaction, &me, changed, now)?;
-        commit(transaction, profile).await
+        commit(ivy, transaction, profile).await
     })
     .await
 }
@@ -459,20 +485,15 @@ pub(crate) async fn withdraw_calls(
 }
 
 /// Commits a changed user; answers them as they are stored.
-async fn commit(transaction: Transaction<'_>, profile: Profile) -> Result<User, Error> {
+async fn commit(ivy: &Ivy, transaction: Transaction<'_>, profile: Profile) -> Result<User, Error> {
     match transaction.commit().await {
         Ok(()) => Ok(User { version: profile.user.version + 1, ..profile.user }),
-        Err(error) => Err(not_saved(error)),
-    }
-}
-
-fn not_saved(error: StoreError) -> Error {
-    if error.failed("phone") {
-        taken("phone")
-    } else if error.failed("email") {
-        taken("email")
-    } else {
-        contended(error)
+        Err(error) if error.failed("phone") || error.failed("email") => {
+            // Who tries numbers to learn which are taken gets few answers.
+            sign_in::limit(ivy, "taken_contact", &profile.user.id.to_string()).await?;
+            Err(taken(if error.failed("phone") { "phone" } else { "email" }))
+        }
+        Err(error) => Err(contended(error)),
     }
 }
 
@@ -510,7 +531,7 @@ pub(crate) async fn save(
     if let Some(once) = once {
         once.keep(&mut transaction, &ivy.store, &profile.user, now);
     }
-    commit(transaction, profile).await
+    commit(ivy, transaction, profile).await
 }
 
 /// Adds a changed profile to a transaction: the profile itself, the ownership of phone and e-mail, the history of consents, the

@@ -188,11 +188,12 @@ pub async fn reschedule_call(
             stored.call.created_at,
             now,
         )?;
-        let call = call::rescheduled(&stored.call, scheduled_time, window, &me.user().timezone, now).ok_or_else(|| {
-            let state = stored.call.state.name();
-            let detail = format!("A call can be moved while it waits; this one is {state}. Schedule a new one.");
-            Error::Conflict { slug: "call-not-reschedulable", detail }
-        })?;
+        let call =
+            call::rescheduled(&stored.call, scheduled_time, window, &me.user().timezone, now).ok_or_else(|| {
+                let state = stored.call.state.name();
+                let detail = format!("A call can be moved while it waits; this one is {state}. Schedule a new one.");
+                Error::Conflict { slug: "call-not-reschedulable", detail }
+            })?;
         let moved = StoredCall { call, ..stored.clone() };
         let mut transaction = ivy.store.transaction();
         transaction.call(&moved);
@@ -304,7 +305,8 @@ pub async fn record_outcome(
         let (Some(me), Some(mut stored)) = (me, stored) else { return Err(Error::NotFound("call")) };
         if !stored.call.state.is_terminal() {
             let state = stored.call.state.name();
-            let detail = format!("An outcome is recorded once the call is over; this one is {state}. Wait, or cancel it.");
+            let detail =
+                format!("An outcome is recorded once the call is over; this one is {state}. Wait, or cancel it.");
             return Err(Error::Conflict { slug: "call-not-over", detail });
         }
         (stored.call.outcome, stored.outcome_recorded) = (Some(correction.outcome), true);

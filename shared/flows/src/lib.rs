@@ -8,8 +8,8 @@
 //! side effect (dialling, sending): they claim first, act, then record what happened.
 
 pub mod accounts;
-pub mod admins;
 pub mod adjustments;
+pub mod admins;
 pub mod audit;
 pub mod calls;
 pub mod clock;

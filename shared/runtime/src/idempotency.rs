@@ -94,6 +94,11 @@ where
         match work(Some(Arc::clone(&once))).await {
             Ok(made) => return Ok(replayed((once.status, render::<T, V>(&made)))),
             Err(Error::AnsweredMeanwhile) => {}
+            // What stands in the way may be what the same request did a moment ago.
+            Err(error @ Error::Conflict { .. }) => {
+                let answer = ivy_flows::idempotency::replay(ivy, &once.request).await?;
+                return answer.map(replayed).ok_or_else(|| error.into());
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -31,8 +31,8 @@ use crate::{
     auth::AppState,
     aws::{SchedulerTimers, SesMailer, SqsQueues},
     config::{
-        self, ConfigError, Deployment, HttpConfig, LogLevel, MailConfig, QueueConfig, RetellConfig, StripeConfig, TimerConfig,
-        TwilioConfig, WhatsAppConfig,
+        self, ConfigError, Deployment, HttpConfig, LogLevel, MailConfig, QueueConfig, RetellConfig, StripeConfig,
+        TimerConfig, TwilioConfig, WhatsAppConfig,
     },
     secrets::{SecretError, Secrets},
     telemetry,

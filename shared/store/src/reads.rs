@@ -11,8 +11,8 @@ use jiff::{Timestamp, civil::Date};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AdminAccount, IdempotencyRecord, Item, Line, Me, MessageOwner, Profile, Session, SignInRequest, Slot, Store, StoreError, StoredCall,
-    Transcript, UserCipher,
+    AdminAccount, IdempotencyRecord, Item, Line, Me, MessageOwner, Profile, Session, SignInRequest, Slot, Store,
+    StoreError, StoredCall, Transcript, UserCipher,
     entities::{entity_of, from_item, profile_from, string_of},
     keys::{self, Key},
 };

@@ -21,7 +21,9 @@ use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
 
 use crate::{
-    AdminAccount, AuditEntry, ConsentWord, Contact, Erasure, IdempotencyRecord, Item, LedgerLine, Line, MarkerEntry, MessageOwner, Profile, Progress, ScoreEntry, Session, SignInRequest, Slot, Store, StoreError, StoredCall, Transcript, UserCipher,
+    AdminAccount, AuditEntry, ConsentWord, Contact, Erasure, IdempotencyRecord, Item, LedgerLine, Line, MarkerEntry,
+    MessageOwner, Profile, Progress, ScoreEntry, Session, SignInRequest, Slot, Store, StoreError, StoredCall,
+    Transcript, UserCipher,
     entities::{profile_item, to_item},
     history::receipt_sums,
     keys::{self, Key},

@@ -26,9 +26,9 @@ use ivy_stack::{Person, Stack, now};
 use jiff::{SignedDuration, Unit};
 use serde_json::{Value, json};
 
-/// The last one is for what ends an account. Each function sees under 20 requests of each of the others in a minute,
-/// which its process counts by itself (decision 0014).
-const PEOPLE: usize = 10;
+/// The last one is for what ends an account. Of each of the others there are under 120 requests in a minute, which is
+/// what an account may make (decision 0014).
+const PEOPLE: usize = 30;
 /// Requests of one operation that are drawn; examples and boundaries come on top.
 const DRAWN: u32 = 15;
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,\
@@ -47,6 +47,8 @@ async fn every_answer_is_one_that_the_document_promises() {
     for number in 0..PEOPLE {
         people.push(Box::pin(person(&stack, number)).await);
     }
+    let login = json!({"email": stack.file.operator_email, "password": stack.file.operator_password});
+    let operator = stack.client().post("/api/admin/auth/login", &login, 200).await;
     // A fresh one: schemathesis remembers there which operations it need not try again.
     let directory = repository("target/local/contract");
     if directory.exists() {
@@ -62,6 +64,7 @@ async fn every_answer_is_one_that_the_document_promises() {
     run.args(["--suppress-health-check", "all", "--warnings", "off", "--request-timeout", "60", "--no-color"]);
     run.env("SCHEMATHESIS_HOOKS", "ivy_hooks").env("PYTHONPATH", repository("tests/stack/contract"));
     run.env("PYTHONDONTWRITEBYTECODE", "1").env("IVY_PEOPLE", Value::from(people).to_string());
+    run.env("IVY_OPERATOR", operator["access_token"].as_str().unwrap());
     // Everything is on this machine; a proxy of the environment has no business with it.
     run.env("NO_PROXY", "*").env("no_proxy", "*").current_dir(&directory).stdin(Stdio::null());
     let file = File::create(&report).unwrap();

@@ -707,7 +707,10 @@ async fn no_work_tells_who_has_an_account() {
         world.client().try_post(path, &body).await.expect(status);
         take()
     };
+    let signs_up = |phone: &str, email: &str| json!({"phone": phone, "email": email, "first_name": "Somebody"});
     let pairs = [
+        ("/api/users", 201, signs_up(PHONE, "new@example.com"), signs_up("+447700900797", "newer@example.com")),
+        ("/api/users", 201, signs_up("+447700900798", EMAIL), signs_up("+447700900799", "newest@example.com")),
         ("/api/auth/magic-link", 202, json!({"phone": PHONE}), json!({"phone": STRANGER})),
         ("/api/auth/magic-link", 202, json!({"email": EMAIL}), json!({"email": "nobody@example.com"})),
         (
@@ -728,6 +731,24 @@ async fn no_work_tells_who_has_an_account() {
         assert!(!of_known.is_empty(), "{path}");
         assert_eq!(of_known, of_unknown, "{path}");
     }
+}
+
+#[tokio::test]
+async fn signing_up_with_a_phone_that_has_an_account_leads_into_that_account() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let users = world.items("user").await.len();
+    let again = json!({"phone": PHONE, "first_name": "Mara again", "email": "other@example.com"});
+    let answer = world.client().post("/api/users", again, 201).await;
+    assert_eq!((&answer["first_name"], &answer["phone"]), (&json!("Mara again"), &json!(PHONE)));
+    assert_ne!(answer["id"], mara.id.to_string());
+    world.settle().await;
+    assert_eq!(world.items("user").await.len(), users, "no second account");
+    assert!(world.mailer.sent().is_empty(), "the address of the form is nobody's yet");
+    let code = world.code_for(PHONE);
+    let session = world.client().post("/api/auth/verify", json!({"phone": PHONE, "code": code}), 200).await;
+    assert_eq!(session["user_id"], mara.id.to_string());
+    assert_eq!(mara.get("/api/users/me").await["first_name"], "Mara");
 }
 
 // ---- Limits of what was wrong ----

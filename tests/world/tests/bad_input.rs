@@ -62,11 +62,12 @@ impl Setting {
             "name_pronunciation": "MEE-ra", "timezone": "Europe/Paris", "locale": "en-GB", "track": "focus",
             "weekly_goal": 4, "morning_window": {"start": "07:00", "end": "08:00"},
             "evening_window": {"start": "18:00", "end": "19:00"}, "preferred_days": ["mon"],
-            "communication_preference": "mixed", "minimum_action": "shoes on", "gift_frame": "an evening",
+            "day_start": "04:00", "communication_preference": "mixed", "minimum_action": "shoes on", "gift_frame": "an evening",
             "why_started": "the kids", "obstacles": ["rain"], "charity_id": self.world.charity().to_string(),
         });
         let mut onboarding = profile.clone();
-        let not_asked = ["email", "phone", "first_name", "last_name", "name_pronunciation", "timezone", "locale"];
+        let not_asked =
+            ["email", "phone", "first_name", "last_name", "name_pronunciation", "timezone", "locale", "day_start"];
         onboarding.as_object_mut().unwrap().retain(|name, _| !not_asked.contains(&name.as_str()));
         onboarding["consents"] = consents.clone();
         let workout_path = format!("/api/workouts/{}", self.workout);

@@ -937,6 +937,26 @@ async fn a_repeat_of_the_same_wish_rings_once() {
 }
 
 #[tokio::test]
+async fn a_repeat_at_any_moment_after_the_first_gets_its_answer() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, Persona::Declines);
+    let body = json!({"call_type": "rescue"});
+    for steps in 0..24 {
+        let key = format!("now-{steps}");
+        let repeat = async {
+            for _ in 0..steps {
+                tokio::task::yield_now().await;
+            }
+            mara.client.post_once("/api/calls/initiate", &key, &body).await
+        };
+        let (first, again) = tokio::join!(mara.client.post_once("/api/calls/initiate", &key, &body), repeat);
+        assert_eq!((first.status.as_u16(), &again.text), (201, &first.text), "{steps} steps later");
+        world.advance(SignedDuration::from_secs(61)).await;
+        assert_eq!(world.simulators.rings().len(), steps + 1);
+    }
+}
+
+#[tokio::test]
 async fn two_wishes_at_once_ring_once() {
     let (world, mara) = elite().await;
     world.simulators.set_persona(PHONE, Persona::Handset);
@@ -1037,6 +1057,7 @@ async fn a_call_that_keeps_its_time_keeps_its_timer() {
     let (world, mara) = elite().await;
     world.simulators.set_persona(PHONE, logs_a_workout());
     let call = mara.schedule_until("evening_review", at("13:00"), at("13:20")).await;
+    world.settle().await;
     moves(&mara, &call, json!({"scheduled_time": at("13:00"), "window_end": at("14:00")})).await.expect(200);
     // Effects come in no promised order.
     let mut effects = world.take_stream(usize::MAX);

@@ -389,7 +389,7 @@ async fn what_is_anothers_does_not_exist() {
             continue;
         }
         tried += 1;
-        if tried % 25 == 0 {
+        if usize::is_multiple_of(tried, 25) {
             a_minute_later(&world);
         }
         let client = &mallory.person.client;
@@ -420,7 +420,9 @@ async fn people_reach_what_is_their_own_and_nothing_else() {
     let untouched: BTreeMap<String, String> = everything_of(&mara, &world).await;
     let mut operations = operations();
     // Nothing is left to be reached after these.
-    operations.sort_by_key(|operation| ["cancel-call", "end-session", "delete-user"].iter().position(|last| *last == operation.id));
+    operations.sort_by_key(|operation| {
+        ["cancel-call", "end-session", "delete-user"].iter().position(|last| *last == operation.id)
+    });
     for (index, operation) in operations.into_iter().enumerate() {
         let door = door(&operation);
         if matches!(door, Door::Open | Door::Signed(_) | Door::Operators | Door::OwnCompany) {
