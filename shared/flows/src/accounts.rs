@@ -1,6 +1,6 @@
 //! Users: signing up, onboarding, changing what Ivy knows, pausing, and what they agree to.
 //!
-//! Whatever changes a user goes through [`add_changed_user`], so that what follows from a change follows from every way to
+//! Whatever changes a user goes through `add_changed_user`, so that what follows from a change follows from every way to
 //! make it: the history of consents, the streak's freeze, the timer that ends a pause, the plan of the day. A change that
 //! forbids calls cancels those that wait in its own transaction: a worker that is about to claim one then fails on the
 //! call's version, so nothing rings once the change was answered. Another condition on the profile in the claim was

@@ -92,7 +92,7 @@ pub async fn delete_user(ivy: &Ivy, user: UserId) -> Result<Receipt, Error> {
         }
         let now = ivy.now();
         let me = ivy.store.me(user).await?.ok_or(Error::NotFound("user"))?;
-        let sessions = ivy.store.sessions_of(user).await?;
+        let sessions = ivy.store.sessions(user).await?;
         let erasure = Erasure {
             receipt_id: Uuid::new_v4().to_string(),
             requested_at: now,

@@ -1,7 +1,7 @@
 //! Everything that is a user's, as one JSON document for them (`docs/export.md` describes its format).
 //!
 //! The lists are read from the whole partition in the order of its keys, a page at a time, so that nothing is cut off at the
-//! table's 1 MB. An answer of Lambda holds 6 MB: a part ends where it would pass [`LARGEST_PART`], and `next_cursor` leads to
+//! table's 1 MB. An answer of Lambda holds 6 MB: a part ends where it would pass `LARGEST_PART`, and `next_cursor` leads to
 //! the next part, which has the same shape. What is sealed is opened, amounts are pounds; hashes, keys, salts, and tokens are
 //! ours and not shown. The names are those of the API.
 

@@ -8,7 +8,7 @@
 //! notice.
 //!
 //! Answers carry `RateLimit` and `RateLimit-Policy`; the standing travels from the extractor that knows the account to
-//! the outer layer through [`Slot`].
+//! the outer layer through `Slot`.
 
 use std::{
     collections::HashMap,

@@ -183,12 +183,6 @@ impl Store {
             }
         }
     }
-
-    /// The sessions of a user.
-    pub async fn sessions_of(&self, user: UserId) -> Result<Vec<Session>, StoreError> {
-        let page = self.list(keys::user_partition(user), keys::SESSIONS, 100, None).await?;
-        page.items.into_iter().map(|item| from_item("session", item)).collect()
-    }
 }
 
 fn erasable(item: Item) -> Result<Erasable, StoreError> {

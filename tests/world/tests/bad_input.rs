@@ -279,6 +279,8 @@ async fn every_documented_body_is_tried_with_every_field() {
             let routes = setting.routes();
             let route =
                 routes.iter().find(|route| route.operation == id).unwrap_or_else(|| panic!("{id} is not tried"));
+            // A body that may be left out is documented as one of two.
+            let schema = schema["oneOf"].as_array().and_then(|either| either.first()).unwrap_or(schema);
             let place = schema["$ref"].as_str().unwrap().strip_prefix('#').unwrap();
             let fields = document.pointer(place).unwrap()["properties"].as_object().unwrap();
             assert_eq!(names(route.body.as_object().unwrap()), names(fields), "{id}");

@@ -155,7 +155,7 @@ async fn activity_is_what_the_items_say_by_day_week_and_month() {
                 continue;
             }
             let mut report = json!({"status": status});
-            if next(&mut seed) % 2 == 0 {
+            if next(&mut seed).is_multiple_of(2) {
                 report["actual_duration_minutes"] = json!(next(&mut seed) % 60 + 1);
             }
             mara.client.patch(&format!("/api/workouts/{workout}"), report, 200).await;
