@@ -38,6 +38,9 @@ pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
+/// Between two questions: an account may ask 120 times a minute.
+const PAUSE: Duration = Duration::from_millis(800);
+
 /// Asks again until there is an answer.
 ///
 /// # Panics
@@ -49,6 +52,6 @@ pub async fn until<T>(what: &str, limit: Duration, mut ask: impl AsyncFnMut() ->
             return answer;
         }
         assert!(started.elapsed() < limit, "waited {} s in vain for {what}", limit.as_secs());
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
