@@ -212,7 +212,8 @@ impl<'a> Person<'a> {
             if let Some(answer) = ask().await? {
                 return Ok(answer);
             }
-            tokio::time::sleep(Duration::from_millis(250)).await;
+            // An account may ask 120 times a minute.
+            tokio::time::sleep(Duration::from_millis(700)).await;
         }
         Err(Failure::new(format!("The demo waited {} seconds for {what} in vain.", WAIT.as_secs())))
     }

@@ -85,7 +85,7 @@ async fn refused(stack: &Stack, person: &Person) -> String {
     client.post_text("/api/workouts", r#"{"porcupine": 1}"#).await.problem(422, "invalid-input");
     client.patch("/api/users/me", &json!({"timezone": "Europe/Walrus"}), 422).await;
     let stranger = stack.client();
-    stranger.post("/api/users", &json!({"phone": PHONE, "first_name": "Quillbert"}), 409).await;
+    stranger.post("/api/users", &json!({"phone": PHONE, "first_name": "Quillbert"}), 201).await;
     stranger.post("/api/auth/verify", &json!({"phone": PHONE, "code": "dandelion"}), 401).await;
     stranger.post("/api/auth/magic-link", &json!({"email": "dandelion@ivy.example"}), 202).await;
     let mut guesser = stack.client();
