@@ -173,6 +173,11 @@ impl TestTimers {
         timers
     }
 
+    /// Forgets the timers of calls.
+    pub fn lose_calls(&self) {
+        self.timers().retain(|_, timer| timer.queue != Queue::DueCalls);
+    }
+
     /// Forgets every timer, as if the scheduler had lost them.
     pub fn lose_all(&self) {
         self.timers().clear();

@@ -110,6 +110,7 @@ pub(crate) struct Request {
 pub(crate) struct Sent {
     pub(crate) request: Request,
     pub(crate) answer: Option<(u16, Value)>,
+    pub(crate) at: Timestamp,
 }
 
 /// What billing, the company or the app will do by endpoints to come; here written through the store.
@@ -482,7 +483,7 @@ impl Driver {
     /// Sends a request in the next burst; answers where its answer will be.
     pub(crate) fn send(&mut self, request: Request) -> Doing {
         let index = self.sent.len();
-        self.sent.push(Sent { request: request.clone(), answer: None });
+        self.sent.push(Sent { request: request.clone(), answer: None, at: self.world.now() });
         Doing::Request { request, index }
     }
 

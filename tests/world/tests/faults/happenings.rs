@@ -8,7 +8,7 @@ use ivy_simulators::{CallScript, CallStatus, Persona};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::driver::{Change, Doing, Driver, Request, Someone};
+use crate::driver::{Change, Doing, Driver, Request, Sent, Someone};
 
 /// Everything that may happen, with its weight.
 const KINDS: [(Kind, usize); 24] = [
@@ -371,7 +371,8 @@ impl Driver {
         match self.chance.below(5) {
             0 => self.stream_stopped = !self.stream_stopped,
             1 => self.webhooks_held = !self.webhooks_held,
-            2 => self.world.timers.lose_all(),
+            // The sweep stands in for them; for other timers the scheduler's own promise has to do.
+            2 => self.world.timers.lose_calls(),
             3 => self.sweep_minutes = self.chance.pick(&[5, 5, 15]),
             _ => return vec![Doing::Sweep],
         }
@@ -382,7 +383,14 @@ impl Driver {
 
     /// A client that got no answer, or one that says "try again", sends its request once more.
     fn repeat(&mut self) -> Vec<Doing> {
-        let unanswered = |sent: &&crate::driver::Sent| !matches!(sent.answer, Some((200..=499, _)));
+        let now = self.world.now();
+        // A key is kept for 24 hours from its first request; a later repeat is a new request.
+        let first =
+            |sent: &Sent| self.sent.iter().find(|other| other.request.key == sent.request.key).map(|sent| sent.at);
+        let unanswered = |sent: &&Sent| {
+            let fresh = first(sent).is_none_or(|at| now.duration_since(at) < SignedDuration::from_hours(23));
+            fresh && !matches!(sent.answer, Some((200..=499, _)))
+        };
         let open: Vec<Request> = self.sent.iter().filter(unanswered).map(|sent| sent.request.clone()).collect();
         if open.is_empty() {
             return Vec::new();
