@@ -97,7 +97,7 @@ impl NewUser {
 
 /// Signs a person up, and sends them their first sign-in link, in one transaction.
 ///
-/// Where the phone or the e-mail address has an account, nobody learns so: the answer is that of a new account, none is made,
+/// Where the phone or the e-mail address has an account, the answer does not say so: it is that of a new account, none is made,
 /// and the link goes to the account's owner at that contact, in a transaction of the same size (decision 0006).
 ///
 /// # Errors

@@ -241,6 +241,8 @@ fn window_of(me: &Me, new: &NewCall, created_at: Timestamp, now: Timestamp) -> R
 fn usual_window_end(me: &Me, time: Timestamp) -> Timestamp {
     let zone = &me.user().timezone;
     let date = days::local_date(time, zone);
+    // The time is the caller's, and may be the last of all.
+    let later = |by: SignedDuration| time.checked_add(by).unwrap_or(Timestamp::MAX);
     let contains = |window: &Window| {
         let (opens, closes) = (days::instant(date, window.start(), zone), days::instant(date, window.end(), zone));
         (opens <= time && time < closes).then_some(closes)
@@ -249,8 +251,8 @@ fn usual_window_end(me: &Me, time: Timestamp) -> Timestamp {
         .iter()
         .flatten()
         .find_map(contains)
-        .unwrap_or(time + DEFAULT_WINDOW)
-        .max(time + SignedDuration::from_mins(5))
+        .unwrap_or(later(DEFAULT_WINDOW))
+        .max(later(SignedDuration::from_mins(5)))
 }
 
 /// Cancels a call that has not begun.

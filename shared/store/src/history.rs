@@ -298,8 +298,9 @@ impl Store {
         until: Timestamp,
     ) -> Result<Vec<StoredCall>, StoreError> {
         // A planned call's id carries its local date as if in UTC: up to 14 hours before and after the day itself.
-        let last = until + SignedDuration::from_hours(15);
-        let between = Between { from: keys::calls_from(from - CALLED_AHEAD), to: keys::calls_from(last) };
+        let last = until.checked_add(SignedDuration::from_hours(15)).unwrap_or(Timestamp::MAX);
+        let first = from.checked_sub(CALLED_AHEAD).unwrap_or(Timestamp::MIN);
+        let between = Between { from: keys::calls_from(first), to: keys::calls_from(last) };
         let items = self.all_between(user, &between).await?;
         let calls: Vec<StoredCall> = items.into_iter().map(|item| from_item("call", item)).collect::<Result<_, _>>()?;
         let in_span = |stored: &StoredCall| (from..until).contains(&stored.call.scheduled_time);
