@@ -74,7 +74,6 @@ pub struct CallView {
 
 impl From<&Call> for CallView {
     fn from(call: &Call) -> Self {
-        let waits = matches!(call.state, ivy_domain::call::CallState::Scheduled | ivy_domain::call::CallState::Retry);
         Self {
             id: call.id,
             user_id: call.user_id,
@@ -87,7 +86,7 @@ impl From<&Call> for CallView {
             scheduled_time: call.scheduled_time,
             window_start: call.window.opens_at,
             window_end: call.window.closes_at,
-            next_attempt_at: waits.then_some(call.due_at),
+            next_attempt_at: call.state.waits().then_some(call.due_at),
             attempts: call.attempts,
             outcome: call.outcome.map(ivy_domain::call::Outcome::name),
             cause: call.cause.clone(),

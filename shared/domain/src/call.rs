@@ -593,7 +593,7 @@ fn earlier(at: Timestamp, seconds: u32) -> Timestamp {
 /// A waiting call at another time; `None` when it does not wait any more. Attempts that were made stay made.
 #[must_use]
 pub fn rescheduled(call: &Call, due_at: Timestamp, window: CallWindow, zone: &Zone, now: Timestamp) -> Option<Call> {
-    if !matches!(call.state, CallState::Scheduled | CallState::Retry) {
+    if !call.state.waits() {
         return None;
     }
     let mut moved = call.clone();

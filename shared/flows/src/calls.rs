@@ -355,10 +355,6 @@ pub(crate) fn apply(
     Ok(Ok(StoredCall { call, ..stored.clone() }))
 }
 
-fn waits(state: CallState) -> bool {
-    matches!(state, CallState::Scheduled | CallState::Retry)
-}
-
 fn add_effect(
     transaction: &mut Transaction<'_>,
     me: &Me,
@@ -369,11 +365,11 @@ fn add_effect(
 ) -> Result<(), Error> {
     match effect {
         // A lease is the sweep's business; only a waiting call needs a timer of its own.
-        CallEffect::SetTimer { due_at } if waits(after.state) => {
+        CallEffect::SetTimer { due_at } if after.state.waits() => {
             let effect = Effect::SetCallTimer { user_id: after.user_id, call_id: after.id, due_at };
             outbox::add(transaction, &effect, now)
         }
-        CallEffect::ClearTimer if waits(before.state) => {
+        CallEffect::ClearTimer if before.state.waits() => {
             outbox::add(transaction, &Effect::ClearCallTimer { call_id: before.id, due_at: before.due_at }, now)
         }
         CallEffect::SetTimer { .. } | CallEffect::ClearTimer => Ok(()),

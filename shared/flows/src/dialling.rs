@@ -94,8 +94,7 @@ async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, E
         tracing::info!(event = "call_gone", call_id = %due.call_id, user_id = %due.user_id);
         return Ok(Claim::Not(Placed::Stale));
     };
-    let waits = matches!(stored.call.state, CallState::Scheduled | CallState::Retry);
-    if !waits || stored.call.due_at != due.due_at {
+    if !stored.call.state.waits() || stored.call.due_at != due.due_at {
         return Ok(Claim::Not(Placed::Stale));
     }
     match call::may_start(&stored.call, now) {
