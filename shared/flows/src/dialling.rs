@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use ivy_domain::{
     CallId, UserId,
-    call::{self, CallEvent, CallPolicy, CallState, CallType, Start},
+    call::{self, Call, CallEvent, CallPolicy, CallState, CallType, Start},
     variables::{CallContext, PlannedToday, variables},
 };
 use ivy_providers::{
@@ -42,6 +42,8 @@ const LONGEST_DELAY_SECONDS: u64 = 900;
 const NO_SLOT_DELAY: Duration = Duration::from_secs(20);
 /// The provider is busy or down: the next try, unless it says when.
 const NOT_PLACED_SECONDS: i64 = 45;
+/// Users whose calls the provider refused at once ask again within so many seconds of each other.
+const RETRY_SPREAD_SECONDS: u64 = 15;
 /// Our account at the provider is at fault: a person has to act first.
 const ACCOUNT_SECONDS: i64 = 300;
 /// A waiting call that is overdue by this much was not woken: the sweep wakes it.
@@ -307,6 +309,15 @@ fn context(me: &Me, stored: &StoredCall, told: &Told, now: Timestamp) -> std::co
     })
 }
 
+/// When to ask a provider again that took nothing: users are spread over some seconds, each by a place of its own, so that the
+/// same attempt comes out the same however often it is told.
+fn retry_at(now: Timestamp, seconds: i64, claimed: &StoredCall) -> Timestamp {
+    let Call { user_id, due_at, .. } = &claimed.call;
+    let place =
+        ivy_domain::ids::stable_hash(&["retry", &user_id.to_string(), &due_at.to_string()]) % RETRY_SPREAD_SECONDS;
+    now + SignedDuration::from_secs(seconds + i64::try_from(place).unwrap_or_default())
+}
+
 /// Writes down what the provider said.
 async fn settle(
     ivy: &Ivy,
@@ -315,10 +326,7 @@ async fn settle(
     request: &CreatePhoneCall,
     answer: Result<CreatedCall, ProviderError>,
 ) -> Result<Placed, Error> {
-    let later = |seconds: i64| {
-        let jitter = i64::try_from(Uuid::new_v4().as_u64_pair().0 % 15).unwrap_or_default();
-        ivy.now() + SignedDuration::from_secs(seconds + jitter)
-    };
+    let later = |seconds: i64| retry_at(ivy.now(), seconds, claimed);
     let (event, placed) = match answer {
         Ok(created) => (CallEvent::Accepted { provider_call_id: created.call_id }, Placed::Dialled),
         Err(ProviderError::Rejected { status, class, .. }) => {
