@@ -166,6 +166,7 @@ mod tests {
             source: ReportedBy::Api,
             donation_id: None,
             donation_decided: false,
+            reminded: false,
             created_at: now,
             updated_at: now,
             logged_at: None,

@@ -129,6 +129,24 @@ pub fn zones_whose_day_begins(from: Timestamp, until: Timestamp) -> Vec<(Zone, D
     found
 }
 
+/// Every zone of the bundled database whose clocks first show a time of the day in `[from, until)`, with the date on them.
+#[must_use]
+pub fn zones_that_show(time: Time, from: Timestamp, until: Timestamp) -> Vec<(Zone, Date)> {
+    let zones = db().available().filter_map(|name| name.as_str().parse::<Zone>().ok());
+    let mut found: Vec<(Zone, Date)> = zones
+        .flat_map(|zone| {
+            let time_zone = zone.time_zone();
+            let today = time_zone.to_datetime(from).date();
+            (-1..=1).map(move |days| plus_days(today, days)).filter_map(move |date| {
+                (from..until).contains(&resolve(date.to_datetime(time), &time_zone)).then(|| (zone.clone(), date))
+            })
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
 /// Whether an instant lies in the quiet hours, 21:30 to 07:00 local.
 #[must_use]
 pub fn is_quiet(at: Timestamp, zone: &Zone) -> bool {

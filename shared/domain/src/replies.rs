@@ -27,6 +27,37 @@ pub enum Intent {
     Other,
 }
 
+impl Intent {
+    /// The name in logs, metrics and the corpus.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Partial => "partial",
+            Self::Skip => "skip",
+            Self::Rest => "rest",
+            Self::Help => "help",
+            Self::Reschedule => "reschedule",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Status => "status",
+            Self::Score(_) => "score",
+            Self::Stop => "stop",
+            Self::Start => "start",
+            Self::Other => "other",
+        }
+    }
+}
+
+pub enum StopRequest { Keyword, FreeText }
+pub enum StopScope { Messages, Calls, Everything }
+pub fn stop_request(text: &str) -> Option<StopRequest> {
+    if understand(text) == Intent::Stop { Some(StopRequest::Keyword) } else if asks_to_stop(text) { Some(StopRequest::FreeText) } else { None }
+}
+pub fn stop_scope(text: &str) -> Option<StopScope> {
+    match normalise(text).as_str() { "calls" => Some(StopScope::Calls), "messages" => Some(StopScope::Messages), "everything" => Some(StopScope::Everything), _ => None }
+}
+
 /// Whole messages, normalised. They win over everything else.
 const WHOLE: [(Intent, &[&str]); 11] = [
     (

@@ -66,6 +66,9 @@ pub struct Workout {
     /// It has had its one chance to donate, also where a cap left nothing: a later period does not make up for it.
     #[serde(default)]
     pub donation_decided: bool,
+    /// Its reminder was sent, for the time that is planned now.
+    #[serde(default)]
+    pub reminded: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub logged_at: Option<Timestamp>,

@@ -11,7 +11,7 @@
 //! was lost.
 
 use ivy_domain::{
-    CharityId, ConsentId, Email, Phone, SubscriptionStatus, Text, Tier, User, UserId, Zone,
+    CallId, CharityId, ConsentId, Email, Phone, SubscriptionStatus, Text, Tier, User, UserId, Zone,
     call::CallEvent,
     days,
     local_days::DayStart,
@@ -28,6 +28,7 @@ use uuid::Uuid;
 use crate::{
     Error, FieldError, Ivy, calls,
     idempotency::Once,
+    messages,
     outbox::{self, Effect},
     retrying::{contended, until_settled},
     sign_in,
@@ -187,6 +188,8 @@ impl ConsentChoices {
         Consents {
             calls: consent(self.calls),
             messages: consent(self.messages),
+            messages_whatsapp: None,
+            messages_sms: None,
             data_processing: consent(self.data_processing),
         }
     }
@@ -203,6 +206,9 @@ impl ConsentChoices {
         Consents {
             calls: settle(&before.calls, said.calls),
             messages: settle(&before.messages, said.messages),
+            // STOP on a channel is taken back there, with START: the carriers know no other way.
+            messages_whatsapp: before.messages_whatsapp.clone(),
+            messages_sms: before.messages_sms.clone(),
             data_processing: settle(&before.data_processing, said.data_processing),
         }
     }
@@ -368,23 +374,120 @@ pub async fn pause_user(ivy: &Ivy, user: UserId, reason: PauseReason, until: Opt
     until_settled(ivy, || async move {
         let now = ivy.now();
         let me = as_written(ivy, user).await?;
-        if me.user().onboarded_at.is_none() {
-            let detail = "There is nothing to pause before onboarding. Onboard first, or withdraw consents.".to_owned();
-            return Err(Error::Conflict { slug: "not-onboarded", detail });
-        }
-        let mut changed = me.user().clone();
-        changed.resume_if_due(now);
-        changed.status = reason.status();
-        changed.resumes_at = until.map(|end| pause_end(end, me.user(), now)).transpose()?;
-        if changed == *me.user() {
-            return Ok(changed);
-        }
         let mut transaction = ivy.store.transaction();
-        withdraw_calls(ivy, &mut transaction, &me, changed.resumes_at, PAUSED, now).await?;
-        let profile = add_changed_user(ivy, &mut transaction, &me, changed, now)?;
-        commit(ivy, transaction, profile).await
+        match add_pause(ivy, &mut transaction, &me, reason, until, now).await? {
+            Some(profile) => commit(ivy, transaction, profile).await,
+            None => Ok(me.profile.user),
+        }
     })
     .await
+}
+
+/// Adds a pause and what follows from it to a transaction; answers the profile as it is written, nothing when the user pauses
+/// like this already. `me` is the user as the table has them.
+///
+/// # Errors
+/// As for [`pause_user`].
+pub(crate) async fn add_pause(
+    ivy: &Ivy,
+    transaction: &mut Transaction<'_>,
+    me: &Me,
+    reason: PauseReason,
+    until: Option<PauseEnd>,
+    now: Timestamp,
+) -> Result<Option<Profile>, Error> {
+    if me.user().onboarded_at.is_none() {
+        let detail = "There is nothing to pause before onboarding. Onboard first, or withdraw consents.".to_owned();
+        return Err(Error::Conflict { slug: "not-onboarded", detail });
+    }
+    let mut changed = me.user().clone();
+    changed.resume_if_due(now);
+    changed.status = reason.status();
+    changed.resumes_at = until.map(|end| pause_end(end, me.user(), now)).transpose()?;
+    if changed == *me.user() {
+        return Ok(None);
+    }
+    withdraw_calls(ivy, transaction, me, changed.resumes_at, PAUSED, now).await?;
+    add_changed_user(ivy, transaction, me, changed, now).map(Some)
+}
+
+/// Pauses a user who asked for it in a call, once for each call: somebody who has resumed since is not paused again by the
+/// same wish told once more.
+///
+/// # Errors
+/// When the table fails; the job is delivered again.
+pub(crate) async fn pause_after_call(ivy: &Ivy, user: UserId, call: CallId) -> Result<(), Error> {
+    until_settled(ivy, || async move {
+        let now = ivy.now();
+        let wish = format!("{call}#pause");
+        let (Some(me), false) = ivy.store.me_and_event(user, "retell", &wish).await? else { return Ok(()) };
+        let mut transaction = ivy.store.transaction();
+        transaction.processed_event("retell", &wish, now);
+        let profile = match add_pause(ivy, &mut transaction, &me, PauseReason::Paused, None, now).await {
+            Ok(Some(profile)) => profile,
+            Ok(None) | Err(Error::Conflict { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let text = "Your calls are paused, as you asked in our call. Reply RESUME when you want me back.";
+        messages::say_if_allowed(&mut transaction, &me, text, now)?;
+        match commit(ivy, transaction, profile).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    })
+    .await
+}
+
+/// What a person wants no more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptOut {
+    Calls,
+    Messages,
+    Everything,
+}
+
+impl OptOut {
+    const fn calls(self) -> bool {
+        matches!(self, Self::Calls | Self::Everything)
+    }
+
+    const fn messages(self) -> bool {
+        matches!(self, Self::Messages | Self::Everything)
+    }
+}
+
+/// Adds the withdrawal of consents, and of the calls that wait, to a transaction; answers the profile as it is written, nothing
+/// when the consents were withdrawn before. `me` is the user as the table has them.
+///
+/// # Errors
+/// When the calls cannot be read.
+pub(crate) async fn add_opt_out(
+    ivy: &Ivy,
+    transaction: &mut Transaction<'_>,
+    me: &Me,
+    (purpose, source): (OptOut, ConsentSource),
+    now: Timestamp,
+) -> Result<Option<Profile>, Error> {
+    let withdrawn = |before: &Option<Consent>| {
+        let wording_version = ivy.settings.consent_wording_version.clone();
+        let already = before.as_ref().is_some_and(|consent| !consent.granted);
+        if already { before.clone() } else { Some(Consent { granted: false, at: now, source, wording_version }) }
+    };
+    let mut changed = me.user().clone();
+    changed.resume_if_due(now);
+    if purpose.calls() {
+        changed.consents.calls = withdrawn(&changed.consents.calls);
+    }
+    if purpose.messages() {
+        changed.consents.messages = withdrawn(&changed.consents.messages);
+    }
+    if changed == *me.user() {
+        return Ok(None);
+    }
+    if purpose.calls() {
+        withdraw_calls(ivy, transaction, me, None, CONSENT_WITHDRAWN, now).await?;
+    }
+    add_changed_user(ivy, transaction, me, changed, now).map(Some)
 }
 
 fn pause_end(end: PauseEnd, user: &User, now: Timestamp) -> Result<Timestamp, Error> {

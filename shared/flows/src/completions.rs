@@ -102,6 +102,11 @@ impl<'a> Ledger<'a> {
     }
 
     #[must_use]
+    pub fn charity_name(&self) -> &str {
+        &self.charity.name
+    }
+
+    #[must_use]
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
@@ -166,12 +171,12 @@ impl<'a> Ledger<'a> {
         self.deleted = Some(workout);
     }
 
-    /// The workout that a report without an id is about: the day's first open plan, or a new one without a plan; `None` when
+    /// The workout that a report without an id is about: the day's open plan of that name, its first open plan, or a new one without a plan; `None` when
     /// the day is kept already and nothing is open, for then it is the same report once more.
     #[must_use]
     pub fn subject(&self, report: &Report, activity: Option<Text<200>>) -> Option<Workout> {
         let date = self.me.date_at(report.at);
-        if let Some(plan) = self.progress.agenda.open_on(date) {
+        if let Some(plan) = self.progress.agenda.open_on(date, activity.as_ref().map(Text::as_str)) {
             return Some(plan.clone());
         }
         if self.progress.streak.standing(date).kept_today {
@@ -192,6 +197,7 @@ impl<'a> Ledger<'a> {
             source: report.source,
             donation_id: None,
             donation_decided: false,
+            reminded: false,
             created_at: self.now,
             updated_at: self.now,
             logged_at: None,

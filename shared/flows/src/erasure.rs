@@ -231,6 +231,10 @@ fn erase_item(transaction: &mut Transaction<'_>, user: UserId, item: &Erasable, 
             transaction.forget_message_owner(messages::provider(*via), id);
             Ok(())
         }
+        ErasableKind::Contact { whatsapp_user_id } => {
+            transaction.forget_whatsapp_user(whatsapp_user_id);
+            Ok(())
+        }
         ErasableKind::Call(_) | ErasableKind::Message { provider_id: None, .. } | ErasableKind::Other => Ok(()),
     }
 }

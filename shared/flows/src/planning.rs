@@ -8,17 +8,19 @@
 use std::time::Duration;
 
 use ivy_domain::{
-    User, UserId, Zone,
+    CallId, MessageId, User, UserId, Zone,
     call::{Call, CallEvent, CallState, CallType},
     days,
+    message::{Notice, Via},
     planning::{CallHistory, Channel, PlannedCall, call_id, calls_for},
 };
-use ivy_store::{Me, StoreError, StoredCall, keys};
+use ivy_store::{Me, Profile, StoreError, StoredCall, keys};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, Ivy, accounts, calls,
+    Error, Ivy, accounts, calls, digests,
+    messages::{self, Outgoing},
     outbox::{self, Effect, json},
     ports::{Queue, Queues},
     retrying::{contended, until_settled},
@@ -46,6 +48,14 @@ pub enum PlanJob {
     Wallets { zone: Zone, shard: u64, after: Option<UserId> },
     /// End a user's pause if its time is over.
     Resume { user_id: UserId },
+    /// Pause a user who asked for it in a call.
+    PauseAfterCall { user_id: UserId, call_id: CallId },
+    /// Remind users of workouts.
+    Remind { items: Vec<digests::ToRemind> },
+    /// Write the week's summary to a page of the users of a zone's shard, on a Sunday.
+    Weekly { zone: Zone, shard: u64, date: Date, after: Option<UserId> },
+    /// Send a page of the receipts of a month's shard.
+    Receipts { month: String, shard: u64, after: Option<UserId> },
 }
 
 /// Puts a job on the queue for each shard of each zone whose local day begins in the hour from `hour` on.
@@ -84,7 +94,7 @@ pub async fn plan_users(ivy: &Ivy, queues: &dyn Queues, job: &PlanJob) -> Result
             for profile in ivy.store.profiles(&page.items).await? {
                 // The index may be behind a move to another zone, which planned the user by itself.
                 if profile.user.timezone == *zone
-                    && let Err(error) = plan_page_user(ivy, &profile.user, *date).await
+                    && let Err(error) = plan_page_user(ivy, &profile, *date).await
                 {
                     tracing::error!(event = "user_not_planned", user_id = %profile.user.id, error = error.name());
                     failure = Some(error);
@@ -102,21 +112,72 @@ pub async fn plan_users(ivy: &Ivy, queues: &dyn Queues, job: &PlanJob) -> Result
         },
         PlanJob::Wallets { zone, shard, after } => wallets::reset_page(ivy, queues, zone, *shard, *after).await,
         PlanJob::Resume { user_id } => accounts::resume_when_due(ivy, *user_id).await,
+        PlanJob::PauseAfterCall { user_id, call_id } => accounts::pause_after_call(ivy, *user_id, *call_id).await,
+        PlanJob::Remind { items } => digests::remind(ivy, items).await,
+        PlanJob::Weekly { zone, shard, date, after } => {
+            digests::summarise_page(ivy, queues, (zone, *shard, *date), *after).await
+        }
+        PlanJob::Receipts { month, shard, after } => {
+            digests::receipts_page(ivy, queues, month, *shard, *after).await
+        }
     }
 }
 
 /// Plans a user of a page, whose pause may be over without its timer having said so.
-async fn plan_page_user(ivy: &Ivy, user: &User, date: Date) -> Result<(), Error> {
-    let mut user = user.clone();
-    if user.resume_if_due(ivy.now()) {
-        tracing::warn!(event = "pause_ended_by_planning", user_id = %user.id);
-        accounts::resume_when_due(ivy, user.id).await?;
+async fn plan_page_user(ivy: &Ivy, profile: &Profile, date: Date) -> Result<(), Error> {
+    let mut profile = profile.clone();
+    if profile.user.resume_if_due(ivy.now()) {
+        tracing::warn!(event = "pause_ended_by_planning", user_id = %profile.user.id);
+        accounts::resume_when_due(ivy, profile.user.id).await?;
     }
-    plan_user(ivy, &user, date).await
+    plan_user(ivy, &profile, date).await
 }
 
 fn voice_calls(user: &User, date: Date, history: &CallHistory) -> Vec<PlannedCall> {
     calls_for(user, date, history).into_iter().filter(|planned| planned.channel == Channel::Voice).collect()
+}
+
+/// Writes the messages that a day has in place of calls, each with its moment. A message that is planned otherwise by then is
+/// suppressed when it would be sent, so that nothing has to find it before.
+async fn plan_messages(ivy: &Ivy, profile: &Profile, date: Date, from: Timestamp) -> Result<(), Error> {
+    let (user, now) = (&profile.user, ivy.now());
+    if !user.may_be_messaged() {
+        return Ok(());
+    }
+    // In whatever order the first call comes: it is a call for everybody.
+    let planned = calls_for(user, date, &CallHistory { onboarding_call_done: true });
+    for planned in planned.iter().filter(|planned| planned.channel == Channel::Message && planned.due_at >= from) {
+        let (name, due_at) = (user.first_name.clone(), planned.due_at);
+        let notice = match planned.call_type {
+            CallType::MorningPlanning => Notice::MorningPlan { name, due_at },
+            _ => Notice::EveningCheck { name, due_at },
+        };
+        let words = [&user.id.to_string(), planned.call_type.name(), &due_at.to_string()];
+        let outgoing = Outgoing {
+            id: Some(MessageId::derive(date, &words)),
+            not_before: Some(due_at),
+            not_after: Some(planned.window.closes_at),
+            ..Outgoing::new(Via::Whatsapp, notice)
+        };
+        let mut transaction = ivy.store.transaction();
+        messages::add(&mut transaction, profile, outgoing, now)?;
+        match transaction.commit().await {
+            Ok(()) | Err(StoreError::ConditionFailed(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Why a message in place of a call has lost its point: the day is planned otherwise by now, or its commitment is kept.
+pub(crate) fn no_longer_planned(me: &Me, due_at: Timestamp, now: Timestamp) -> Option<&'static str> {
+    let user = me.user();
+    let date = days::local_date(due_at, &user.timezone);
+    let planned = calls_for(user, date, &CallHistory { onboarding_call_done: true });
+    if !planned.iter().any(|planned| planned.channel == Channel::Message && planned.due_at == due_at) {
+        return Some("planned_otherwise");
+    }
+    me.progress().streak.standing(me.date_at(now)).kept_today.then_some("kept_already")
 }
 
 fn new_call(user: &User, planned: &PlannedCall, now: Timestamp) -> StoredCall {
@@ -126,7 +187,8 @@ fn new_call(user: &User, planned: &PlannedCall, now: Timestamp) -> StoredCall {
 }
 
 /// Plans a whole day of a user. Calls that exist stay as they are.
-async fn plan_user(ivy: &Ivy, user: &User, date: Date) -> Result<(), Error> {
+async fn plan_user(ivy: &Ivy, profile: &Profile, date: Date) -> Result<(), Error> {
+    let user = &profile.user;
     let recently = user
         .onboarded_at
         .is_some_and(|at| days::days_between(days::local_date(at, &user.timezone), date) <= ONBOARDING_DAYS);
@@ -135,7 +197,7 @@ async fn plan_user(ivy: &Ivy, user: &User, date: Date) -> Result<(), Error> {
     for planned in voice_calls(user, date, &CallHistory { onboarding_call_done }) {
         create_call(ivy, user, &planned).await?;
     }
-    Ok(())
+    plan_messages(ivy, profile, date, ivy.now()).await
 }
 
 /// Writes a planned call with its timer, unless it is there already.
@@ -186,6 +248,9 @@ async fn replan_user(ivy: &Ivy, user: UserId, dates: &[Date], from: Timestamp) -
             }
             for planned in wanted.iter().filter(|planned| planned.due_at >= from) {
                 create_call(ivy, me.user(), planned).await?;
+            }
+            if *date == days::local_date(from, &me.user().timezone) {
+                plan_messages(ivy, &me.profile, *date, from).await?;
             }
             Ok(())
         })

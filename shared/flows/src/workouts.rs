@@ -54,6 +54,7 @@ pub(crate) fn planned(me: &ivy_store::Me, new: NewWorkout, source: ReportedBy, n
         source,
         donation_id: None,
         donation_decided: false,
+        reminded: false,
         created_at: now,
         updated_at: now,
         logged_at: None,
@@ -225,6 +226,7 @@ fn change_plan(ivy: &Ivy, me: &ivy_store::Me, workout: &mut Workout, changes: &W
     if let Some(time) = changes.planned_time.filter(|time| Some(*time) != workout.planned_time) {
         check_planned_time(ivy, me, time)?;
         workout.planned_time = Some(time);
+        workout.reminded = false;
         workout.timezone = me.user().timezone.clone();
         workout.date = me.date_at(time);
     }

@@ -131,7 +131,7 @@ fn call() -> CreatePhoneCall {
 }
 
 fn message(content: OutboundContent) -> WhatsAppMessage {
-    WhatsAppMessage { to: "15005550142".into(), content, biz_opaque_callback_data: Some("m1".into()) }
+    WhatsAppMessage { to: Recipient::Phone("15005550142".into()), content, biz_opaque_callback_data: Some("m1".into()) }
 }
 
 fn text() -> WhatsAppMessage {

@@ -143,9 +143,12 @@ pub fn settings_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Sett
         default_charity_id,
         agent_sponsor: required(&lookup, "RETELL_AGENT_SPONSOR")?,
         agent_premium: required(&lookup, "RETELL_AGENT_PREMIUM")?,
+        agent_welcome: required(&lookup, "RETELL_AGENT_WELCOME")?,
         from_numbers: from_numbers(&required(&lookup, "FROM_NUMBERS")?)?,
         call_slots,
         reserved_call_slots,
+        whatsapp_per_second: parsed(&lookup, "WHATSAPP_PER_SECOND", Some(80), "must be a whole number")?,
+        sms_per_second: parsed(&lookup, "SMS_PER_SECOND", Some(1), "must be a whole number")?,
         consent_wording_version: required(&lookup, "CONSENT_WORDING_VERSION")?,
     })
 }
@@ -237,18 +240,24 @@ impl WhatsAppConfig {
 pub struct TwilioConfig {
     pub base_url: Url,
     pub from: String,
+    /// Where Twilio reports what became of a text: `twilio-status`. Without it nothing is reported.
+    pub status_url: Option<Url>,
 }
 
 impl TwilioConfig {
     /// # Errors
     /// Names the first setting that is missing or wrong.
     pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Ok(Self { base_url: base_url(&lookup, "TWILIO_BASE_URL")?, from: required(&lookup, "TWILIO_FROM")? })
+        let status_url = match optional(&lookup, "TWILIO_STATUS_URL") {
+            Some(_) => Some(base_url(&lookup, "TWILIO_STATUS_URL")?),
+            None => None,
+        };
+        Ok(Self { base_url: base_url(&lookup, "TWILIO_BASE_URL")?, from: required(&lookup, "TWILIO_FROM")?, status_url })
     }
 
     #[must_use]
     pub fn for_testing(base_url: Url) -> Self {
-        Self { base_url, from: "+15005550106".to_owned() }
+        Self { base_url, from: "+15005550106".to_owned(), status_url: None }
     }
 }
 
@@ -283,6 +292,8 @@ const fn queue_setting(queue: Queue, arn: bool) -> &'static str {
         (Queue::PlanUsers, true) => "PLAN_USERS_QUEUE_ARN",
         (Queue::EraseUsers, false) => "ERASE_USERS_QUEUE_URL",
         (Queue::EraseUsers, true) => "ERASE_USERS_QUEUE_ARN",
+        (Queue::Reviews, false) => "REVIEWS_QUEUE_URL",
+        (Queue::Reviews, true) => "REVIEWS_QUEUE_ARN",
         (Queue::OutboxDead, false) => "OUTBOX_DEAD_QUEUE_URL",
         (Queue::OutboxDead, true) => "OUTBOX_DEAD_QUEUE_ARN",
     }
@@ -375,6 +386,7 @@ mod tests {
             "DEFAULT_CHARITY_ID" => "01931a60-0000-7000-8000-000000000001",
             "RETELL_AGENT_SPONSOR" => "agent_a",
             "RETELL_AGENT_PREMIUM" => "agent_b",
+            "RETELL_AGENT_WELCOME" => "agent_c",
             "FROM_NUMBERS" => "=+15005550106,+44=+447700900999",
             "CONSENT_WORDING_VERSION" => "2026-11",
             "CORS_ORIGINS" => "https://app.ivy.example, http://localhost:3000",

@@ -157,6 +157,14 @@ impl Bare {
     }
 }
 
+/// Where Twilio reports what became of a text.
+///
+/// # Errors
+/// When the setting is wrong.
+pub fn sms_status_url() -> Result<Option<reqwest::Url>, StartError> {
+    Ok(TwilioConfig::from_env(config::process_environment)?.status_url)
+}
+
 /// Installs telemetry, and a hook that says where the process panicked.
 fn watch(level: LogLevel) {
     telemetry::install(level);
@@ -261,7 +269,7 @@ impl Start {
     /// # Errors
     /// When its settings or its account are missing.
     pub fn twilio(&self) -> Result<Twilio, StartError> {
-        let TwilioConfig { base_url, from } = TwilioConfig::from_env(config::process_environment)?;
+        let TwilioConfig { base_url, from, .. } = TwilioConfig::from_env(config::process_environment)?;
         let account_sid = self.secrets.twilio_account_sid()?.expose_secret().to_owned();
         Ok(Twilio::new(self.http.clone(), base_url, account_sid, self.secrets.twilio_auth_token()?, from))
     }

@@ -6,16 +6,20 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use ivy_domain::{
     AdminId, CallId, MessageId, SessionId, User, UserId,
     admin::AdminRole,
-    call::Call,
+    call::{Call, CallState},
+    scores::ScoreKind,
     stats::Counters,
     streak::Streak,
     wallet::{PeriodRule, Wallet},
     workout::{Workout, WorkoutStatus},
 };
-use jiff::{Timestamp, civil::Date};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Item, Keyring, StoreError, UserCipher};
+
+/// An analysis that did not come so long after its talk is asked for.
+const ANALYSIS_TAKES: SignedDuration = SignedDuration::from_mins(10);
 
 /// A user with the cipher for what is theirs.
 #[derive(Debug, Clone)]
@@ -45,10 +49,16 @@ impl Agenda {
         self.0.len() >= Self::MOST
     }
 
-    /// The plan that "done" on a day means: the first of that day that is not logged.
+    /// The plan that "done" on a day means: the first of that day that is not logged; of several, the one whose name was said.
     #[must_use]
-    pub fn open_on(&self, date: Date) -> Option<&Workout> {
-        self.0.iter().find(|plan| plan.date == date)
+    pub fn open_on(&self, date: Date, said: Option<&str>) -> Option<&Workout> {
+        let said = said.map(str::to_lowercase);
+        let is_named = |plan: &&Workout| {
+            let name = plan.planned_activity.as_str().to_lowercase();
+            said.as_ref().is_some_and(|said| name.contains(said) || said.contains(&name))
+        };
+        let open = || self.0.iter().filter(|plan| plan.date == date);
+        open().find(is_named).or_else(|| open().next())
     }
 
     /// Keeps the agenda in step with a workout that was planned, moved or logged, and forgets plans long past.
@@ -76,6 +86,24 @@ pub struct Progress {
     pub version: u64,
 }
 
+/// A question that a message of ours asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub question: Question,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// A number of 1 to 10.
+    Score(ScoreKind),
+    /// When the plan is to take place instead.
+    NewTime,
+    /// What "stop" was meant to stop.
+    WhatToStop,
+}
+
 /// When we last heard from the user, and what we sent by ourselves.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Contact {
@@ -90,6 +118,12 @@ pub struct Contact {
     /// When we last said that we did not understand.
     #[serde(default)]
     pub acknowledged_at: Option<Timestamp>,
+    /// What we asked last and have no answer to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// WhatsApp's id of the user for us, hashed: a pointer leads from it to the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whatsapp_user_id: Option<String>,
     /// Automatic replies by local date (the last two days).
     #[serde(default)]
     pub automatic_replies: BTreeMap<Date, u32>,
@@ -201,12 +235,47 @@ pub struct StoredCall {
     /// An operator said what the call achieved: no analysis that comes later says otherwise.
     #[serde(default)]
     pub outcome_recorded: bool,
+    /// What the agent's tools have done in this call, whichever attempt it was.
+    #[serde(default, skip_serializing_if = "Told::is_empty")]
+    pub told: Told,
 }
 
 impl StoredCall {
     #[must_use]
     pub fn new(call: Call) -> Self {
-        Self { call, analyzed: false, slot: None, outcome_recorded: false }
+        Self { call, analyzed: false, slot: None, outcome_recorded: false, told: Told::default() }
+    }
+
+    /// When the voice provider is asked for the analysis of a talk, if it has not come by then.
+    #[must_use]
+    pub fn analysis_due_at(&self) -> Option<Timestamp> {
+        let awaited = self.call.state == CallState::Completed && !self.analyzed;
+        let attempt = self.call.attempt.as_ref().filter(|attempt| awaited && attempt.provider_call_id.is_some())?;
+        Some(self.call.ended_at.unwrap_or(attempt.claimed_at) + ANALYSIS_TAKES)
+    }
+}
+
+/// What was done in a call while it went on, by the tools of the agent. The analysis that follows tells of the same talk: what
+/// stands here has happened, and is not done again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Told {
+    /// Uses that were carried out, hashed: a tool that is used twice with the same words is used once.
+    pub uses: Vec<String>,
+    pub planned: bool,
+    pub logged: Option<WorkoutStatus>,
+    pub scores: Vec<ScoreKind>,
+    pub marked: bool,
+    pub follow_up: bool,
+    pub paused: bool,
+    pub opted_out: bool,
+    pub summary: bool,
+}
+
+impl Told {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 

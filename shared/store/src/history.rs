@@ -105,6 +105,26 @@ pub struct Receipt {
     pub lines: Vec<ReceiptLine>,
 }
 
+impl Receipt {
+    #[must_use]
+    pub fn donated(&self) -> Pence {
+        self.lines.iter().map(|line| line.amount).sum()
+    }
+
+    #[must_use]
+    pub fn donations(&self) -> u32 {
+        let count: i64 = self.lines.iter().map(|line| line.donations).sum();
+        u32::try_from(count).unwrap_or_default()
+    }
+}
+
+impl crate::Store {
+    /// The receipt of a month, if something was given in it.
+    pub async fn receipt_of(&self, user: UserId, month: &str) -> Result<Option<Receipt>, StoreError> {
+        self.get(keys::receipt(user, month)).await?.map(|item| receipt(&item)).transpose()
+    }
+}
+
 const AMOUNT: &str = "amount";
 const DONATIONS: &str = "donations";
 

@@ -65,6 +65,8 @@ pub enum ErasableKind {
     Donation(Box<Donation>),
     /// The pointer that leads from the provider's id (as we keep it, hashed) to it.
     Message { via: Via, provider_id: Option<String> },
+    /// The pointer that leads from WhatsApp's id of the user (as we keep it, hashed) to them.
+    Contact { whatsapp_user_id: String },
     /// Nothing.
     Other,
 }
@@ -196,6 +198,9 @@ fn erasable(item: Item) -> Result<Erasable, StoreError> {
             let via = via.ok_or_else(|| StoreError::unreadable("message", "via is missing"))?;
             ErasableKind::Message { via, provider_id: string_of(&item, "provider_id").map(str::to_owned) }
         }
+        "contact" => string_of(&item, "whatsapp_user_id").map_or(ErasableKind::Other, |id| ErasableKind::Contact {
+            whatsapp_user_id: id.to_owned(),
+        }),
         _ => ErasableKind::Other,
     };
     Ok(Erasable { sk, kind })

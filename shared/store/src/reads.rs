@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, Select};
 use ivy_domain::{
     CallId, CharityId, CompanyId, Email, MessageId, SessionId, UserId, WorkoutId, charity::Charity, company::Company,
     message::Message, workout::Workout,
@@ -290,9 +290,18 @@ impl Store {
             ivy_domain::values::Contact::Phone(phone) => keys::phone_owner(&self.keyring.phone_hash(phone)),
             ivy_domain::values::Contact::Email(email) => keys::email_owner(&self.keyring.email_hash(email)),
         };
+        self.owner_at(key).await
+    }
+
+    async fn owner_at(&self, key: Key) -> Result<Option<UserId>, StoreError> {
         let found = self.get(key).await?;
         let owner = found.as_ref().and_then(|item| string_of(item, "user_id"));
         owner.map(|id| id.parse().map_err(|e| StoreError::unreadable("owner", e))).transpose()
+    }
+
+    /// Whom WhatsApp's id of a person for us names.
+    pub async fn whatsapp_user_owner(&self, id: &str) -> Result<Option<UserId>, StoreError> {
+        self.owner_at(keys::whatsapp_user(&self.provider_id(id))).await
     }
 
     pub async fn sign_in_request(&self, contact_hash: &str) -> Result<Option<SignInRequest>, StoreError> {
@@ -420,6 +429,29 @@ impl Store {
         items.iter().map(|item| call_at(item).ok_or_else(|| StoreError::unreadable("call", "its key"))).collect()
     }
 
+    /// How many calls of a shard need attention by `until`. Counted in the index; nothing is brought.
+    pub async fn count_due_calls(&self, shard: u64, until: Timestamp) -> Result<u64, StoreError> {
+        let (mut count, mut start) = (0, None);
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name("gsi1")
+                .select(Select::Count)
+                .key_condition_expression("gsi1pk = :pk AND gsi1sk <= :until")
+                .expression_attribute_values(":pk", string(keys::due_partition(shard)))
+                .expression_attribute_values(":until", string(keys::sortable(until)))
+                .set_exclusive_start_key(start);
+            let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+            count += u64::try_from(answer.count).unwrap_or_default();
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
     /// A page of the users of a zone's shard that may be called, by id.
     pub async fn users_of_zone(
         &self,
@@ -428,7 +460,51 @@ impl Store {
         limit: u32,
         after: Option<UserId>,
     ) -> Result<PageOf<UserId>, StoreError> {
-        let pk = keys::zone_partition(zone, shard);
+        self.users_at(keys::zone_partition(zone, shard), limit, after).await
+    }
+
+    /// A page of the users to whom a month has a receipt, by id.
+    pub async fn users_with_receipts(
+        &self,
+        month: &str,
+        shard: u64,
+        limit: u32,
+        after: Option<UserId>,
+    ) -> Result<PageOf<UserId>, StoreError> {
+        self.users_at(keys::receipts_partition(month, shard), limit, after).await
+    }
+
+    /// The workouts of a shard that are planned for `[from, until)` and that nobody was reminded of, by time.
+    pub async fn workouts_to_remind(
+        &self,
+        shard: u64,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(UserId, WorkoutId)>, StoreError> {
+        let (mut found, mut start) = (Vec::new(), None);
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name("gsi1")
+                .key_condition_expression("gsi1pk = :pk AND gsi1sk BETWEEN :from AND :until")
+                .expression_attribute_values(":pk", string(keys::remind_partition(shard)))
+                .expression_attribute_values(":from", string(keys::sortable(from)))
+                .expression_attribute_values(":until", string(keys::sortable(until)))
+                .set_exclusive_start_key(start);
+            let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+            for item in answer.items.unwrap_or_default() {
+                found.push(workout_at(&item).ok_or_else(|| StoreError::unreadable("workout", "its key"))?);
+            }
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn users_at(&self, pk: String, limit: u32, after: Option<UserId>) -> Result<PageOf<UserId>, StoreError> {
         let mut request = self
             .client
             .query()
@@ -497,6 +573,12 @@ pub(crate) fn call_at(item: &Item) -> Option<(UserId, CallId)> {
     let user = string_of(item, "pk")?.strip_prefix("USER#")?.parse().ok()?;
     let call = string_of(item, "sk")?.strip_prefix(keys::CALLS)?.parse().ok()?;
     Some((user, call))
+}
+
+fn workout_at(item: &Item) -> Option<(UserId, WorkoutId)> {
+    let user = string_of(item, "pk")?.strip_prefix("USER#")?.parse().ok()?;
+    let workout = string_of(item, "sk")?.rsplit('#').next()?.parse().ok()?;
+    Some((user, workout))
 }
 
 pub(crate) fn open_message(mut item: Item, cipher: &UserCipher) -> Result<Message, StoreError> {
