@@ -46,6 +46,15 @@ fn rfc_2822(at: Timestamp) -> Value {
     jiff::fmt::rfc2822::to_string(&at.to_zoned(TimeZone::UTC)).map_or(Value::Null, Value::String)
 }
 
+/// The refusal of a request without our account's credentials.
+pub(crate) fn unauthorised(inner: &Inner, headers: &HeaderMap, account_sid: &str) -> Option<Response> {
+    let secrets = &inner.secrets;
+    let credentials = format!("{}:{}", secrets.twilio_account_sid, secrets.twilio_auth_token);
+    let authorised = header(headers, "authorization") == format!("Basic {}", STANDARD.encode(credentials))
+        && account_sid == secrets.twilio_account_sid;
+    (!authorised).then(|| error(StatusCode::UNAUTHORIZED, 20_003, "Authenticate"))
+}
+
 /// `POST /Accounts/{account_sid}/Messages.json`
 pub(crate) async fn messages(
     State(inner): State<Arc<Inner>>,
@@ -54,11 +63,8 @@ pub(crate) async fn messages(
     body: Bytes,
 ) -> Response {
     let secrets = &inner.secrets;
-    let credentials = format!("{}:{}", secrets.twilio_account_sid, secrets.twilio_auth_token);
-    if header(&headers, "authorization") != format!("Basic {}", STANDARD.encode(credentials))
-        || account_sid != secrets.twilio_account_sid
-    {
-        return error(StatusCode::UNAUTHORIZED, 20_003, "Authenticate");
+    if let Some(refused) = unauthorised(&inner, &headers, &account_sid) {
+        return refused;
     }
     if !header(&headers, "content-type").starts_with("application/x-www-form-urlencoded") {
         return error(StatusCode::BAD_REQUEST, 21_604, "A 'To' phone number is required.");

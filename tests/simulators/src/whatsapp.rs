@@ -25,7 +25,7 @@ use crate::{
     webhooks::{Content as Body, Draft},
 };
 
-const BUSINESS_ACCOUNT: &str = "100000000000001";
+pub(crate) const BUSINESS_ACCOUNT: &str = "100000000000001";
 
 pub(crate) fn error(status: StatusCode, code: i64, message: &str) -> Response {
     let body = json!({"error": {
@@ -141,7 +141,7 @@ fn button_titles(template: &Value) -> Vec<String> {
 }
 
 /// The numbers of `{{1}}`, `{{2}}` … in a template's body.
-fn placeholders(body: &str) -> BTreeSet<usize> {
+pub(crate) fn placeholders(body: &str) -> BTreeSet<usize> {
     body.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")?.0.trim().parse().ok()).collect()
 }
 
