@@ -188,9 +188,11 @@ impl Simulators {
     /// When the address can't be bound, or the client that posts webhooks can't be built.
     pub async fn start(secrets: Secrets, listen: SocketAddr, delivery: Delivery) -> std::io::Result<Self> {
         let listener = tokio::net::TcpListener::bind(listen).await?;
-        let http = match delivery {
+        let http = match &delivery {
             Delivery::Manual => None,
-            Delivery::Post { .. } => Some(webhooks::client().map_err(std::io::Error::other)?),
+            Delivery::Post { twilio, .. } => {
+                Some(webhooks::client(twilio.host_str()).map_err(std::io::Error::other)?)
+            }
         };
         let state = State {
             workspace: retell_admin::Workspace::with_number(&secrets.retell_from_number),
@@ -359,6 +361,41 @@ impl Simulators {
     #[track_caller]
     pub fn decline(&self, call_id: &str) {
         assert!(self.inner.decline(call_id), "decline: {call_id} is not ringing");
+    }
+
+    /// The person calls us: Retell's question, to be handed to the API. [`Simulators::begin_inbound`] takes its answer.
+    #[must_use]
+    pub fn call_in(&self, phone: &str) -> (String, Webhook) {
+        let call_id = format!("call_{}", uuid::Uuid::new_v4().simple());
+        let body = self.inner.inbound_question(&call_id, phone);
+        (call_id, self.inner.sign_own(Provider::Retell, "/webhooks/retell/inbound", body))
+    }
+
+    /// The call goes on as the API answered, and is being talked on.
+    pub fn begin_inbound(&self, call_id: &str, phone: &str, answer: &serde_json::Value) {
+        self.inner.begin_inbound(call_id, phone, answer);
+    }
+
+    /// The agent of a running call uses a tool: what Retell sends for it.
+    ///
+    /// # Panics
+    /// When the call is not running.
+    #[must_use]
+    #[track_caller]
+    pub fn use_tool(&self, call_id: &str, name: &str, args: &serde_json::Value) -> Webhook {
+        let body = self.inner.tool_request(call_id, name, args);
+        let body = body.unwrap_or_else(|| panic!("use_tool: {call_id} is not running"));
+        self.inner.sign_own(Provider::Retell, &format!("/webhooks/retell/functions/{name}"), body)
+    }
+
+    /// Whether the person hides their number from WhatsApp's webhooks behind a username (they don't until told otherwise).
+    pub fn set_number_hidden(&self, phone: &str, hidden: bool) {
+        self.inner.with_phone(phone, |entry| entry.number_hidden = hidden);
+    }
+
+    /// The person sends a voice note on WhatsApp.
+    pub fn voice_note(&self, phone: &str) {
+        self.inner.write_voice_note(phone);
     }
 
     /// The person writes on WhatsApp, which opens the 24-hour window.

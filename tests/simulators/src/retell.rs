@@ -126,6 +126,8 @@ pub(crate) async fn create_phone_call(State(inner): State<Arc<Inner>>, headers: 
         }
         let call = SimulatedCall {
             call_id,
+            twilio_call_sid: crate::calls::new_call_sid(),
+            inbound: false,
             from: new.from,
             to: new.to,
             agent_id: new.agent_id,

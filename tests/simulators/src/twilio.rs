@@ -2,16 +2,16 @@
 //!
 //! Twilio has no idempotency key for messages: two requests are two SMS here, as there.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 use uuid::Uuid;
@@ -130,6 +130,36 @@ pub(crate) async fn messages(
         "uri": format!("/2010-04-01/Accounts/{account_sid}/Messages/{id}.json"),
     });
     server::json(StatusCode::CREATED, &answer)
+}
+
+/// `GET /Accounts/{account_sid}/Messages.json`: what was taken, by recipient and day of UTC, newest first.
+pub(crate) async fn list_messages(
+    State(inner): State<Arc<Inner>>,
+    Path(account_sid): Path<String>,
+    Query(filter): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(refused) = unauthorised(&inner, &headers, &account_sid) {
+        return refused;
+    }
+    let Some(to) = filter.get("To") else { return error(StatusCode::BAD_REQUEST, 20_001, "To is needed here") };
+    let since = filter.get("DateSent>").map(|day| day.parse::<Date>());
+    let since = match since.transpose() {
+        Ok(since) => since,
+        Err(_) => return error(StatusCode::BAD_REQUEST, 20_001, "DateSent is no date"),
+    };
+    let of_day = |at: Timestamp| since.is_none_or(|since| at.to_zoned(TimeZone::UTC).date() >= since);
+    let mut messages: Vec<Value> = inner
+        .thread(to)
+        .into_iter()
+        .filter(|entry| entry.from_ivy && entry.message.via == Via::Sms && of_day(entry.message.at))
+        .map(|entry| {
+            json!({"sid": entry.message.id, "body": entry.message.text, "to": to, "from": inner.secrets.twilio_from,
+                   "status": entry.status, "date_created": rfc_2822(entry.message.at), "direction": "outbound-api"})
+        })
+        .collect();
+    messages.reverse();
+    server::json(StatusCode::OK, &json!({"messages": messages, "page": 0, "page_size": 50, "next_page_uri": null}))
 }
 
 impl Inner {

@@ -12,9 +12,10 @@ use utoipa::openapi::{
 };
 use utoipa_axum::router::OpenApiRouter;
 
-/// What the webhooks' signatures are checked with.
+/// What the webhooks' signatures are checked with, and who answers strangers.
 #[derive(Debug, Clone)]
 pub struct WebhookSecrets {
+    pub whatsapp: WhatsApp,
     pub retell_api_key: String,
     pub whatsapp_app_secret: String,
     pub whatsapp_verify_token: String,
@@ -23,7 +24,7 @@ pub struct WebhookSecrets {
 
 /// Every endpoint's router, merged.
 #[must_use]
-pub fn api(secrets: &WebhookSecrets, whatsapp: &WhatsApp) -> OpenApiRouter<AppState> {
+pub fn api(secrets: &WebhookSecrets) -> OpenApiRouter<AppState> {
     let secret = |text: &String| Secret::from(text.clone());
     let retell = || RetellKeys(vec![secret(&secrets.retell_api_key)]);
     let twilio = || TwilioKeys::of(vec![secret(&secrets.twilio_auth_token)]);
@@ -79,7 +80,7 @@ pub fn api(secrets: &WebhookSecrets, whatsapp: &WhatsApp) -> OpenApiRouter<AppSt
         .merge(ivy_webhooks::whatsapp_verify::router(VerifyToken(secret(&secrets.whatsapp_verify_token))))
         .merge(ivy_webhooks::whatsapp_webhook::router(
             AppSecrets(vec![secret(&secrets.whatsapp_app_secret)]),
-            whatsapp.clone(),
+            secrets.whatsapp.clone(),
         ))
         .merge(ivy_system::health::router())
         .merge(ivy_system::api_docs::router())
@@ -123,7 +124,14 @@ pub fn split(secrets: &WebhookSecrets) -> (Router<AppState>, OpenApi) {
 #[must_use]
 pub fn document() -> String {
     let none = || String::from("not a secret");
-    let secrets = WebhookSecrets { retell_api_key: none(), whatsapp_app_secret: none(), whatsapp_verify_token: none() };
+    let nowhere = "http://localhost".parse().expect("an address");
+    let secrets = WebhookSecrets {
+        whatsapp: WhatsApp::new(ivy_providers::http_client(), nowhere, none(), Secret::from(none())),
+        retell_api_key: none(),
+        whatsapp_app_secret: none(),
+        whatsapp_verify_token: none(),
+        twilio_auth_token: none(),
+    };
     let (_, document) = split(&secrets);
     let mut json = document.to_pretty_json().expect("the document can be written as JSON");
     json.push('\n');
