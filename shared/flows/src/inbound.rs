@@ -7,7 +7,7 @@
 use ivy_domain::{
     MessageId, Phone, Text, User,
     message::{Message, MessageDirection, MessageKind, MessageStatus, Notice, Via},
-    replies::{Intent, asks_to_stop, is_help_keyword, understand, understand_button},
+    replies::{Intent, StopRequest, is_help_keyword, stop_request, understand, understand_button},
     user::{Consent, ConsentSource},
     values::Contact as Address,
     workout::{ReportedBy, WorkoutStatus},
@@ -153,12 +153,17 @@ async fn act(
     now: Timestamp,
 ) -> Result<(), Error> {
     let intent = inbound.intent();
-    tracing::info!(event = "message_understood", user_id = %me.id(), intent = intent_name(intent));
+    tracing::info!(event = "message_understood", user_id = %me.id(), intent = intent.name());
     match intent {
         Intent::Done => report(ivy, transaction, me, contact, inbound, WorkoutStatus::Completed, now).await,
         Intent::Partial => report(ivy, transaction, me, contact, inbound, WorkoutStatus::Partial, now).await,
         Intent::Skip => report(ivy, transaction, me, contact, inbound, WorkoutStatus::Skipped, now).await,
         Intent::Rest => report(ivy, transaction, me, contact, inbound, WorkoutStatus::RestDay, now).await,
+        Intent::Stop if inbound.text().and_then(stop_request) == Some(StopRequest::FreeText) => {
+            let text = "Of course. Reply STOP for no more messages here. Calls you can switch off in the app, or tell me on the \
+                        next one.";
+            reply(transaction, me, contact, inbound, text, now)
+        }
         Intent::Stop => consent(ivy, transaction, me, inbound, false, now),
         Intent::Start => consent(ivy, transaction, me, inbound, true, now),
         Intent::Status => {
@@ -177,11 +182,6 @@ async fn act(
             );
             reply(transaction, me, contact, inbound, &text, now)
         }
-        Intent::Other if inbound.text().is_some_and(asks_to_stop) => {
-            let text = "Of course. Reply STOP for no more messages here. Calls you can switch off in the app, or tell me on the \
-                        next one.";
-            reply(transaction, me, contact, inbound, text, now)
-        }
         Intent::Reschedule | Intent::Pause | Intent::Resume | Intent::Score(_) | Intent::Other => {
             if contact.acknowledged_at.is_some_and(|at| now.duration_since(at) < ACKNOWLEDGED_FOR) {
                 return Ok(());
@@ -195,24 +195,6 @@ async fn act(
             };
             reply(transaction, me, contact, inbound, text, now)
         }
-    }
-}
-
-const fn intent_name(intent: Intent) -> &'static str {
-    match intent {
-        Intent::Done => "done",
-        Intent::Partial => "partial",
-        Intent::Skip => "skip",
-        Intent::Rest => "rest",
-        Intent::Help => "help",
-        Intent::Reschedule => "reschedule",
-        Intent::Pause => "pause",
-        Intent::Resume => "resume",
-        Intent::Status => "status",
-        Intent::Score(_) => "score",
-        Intent::Stop => "stop",
-        Intent::Start => "start",
-        Intent::Other => "other",
     }
 }
 
