@@ -21,6 +21,11 @@ mod words;
 use normalise::{Clause, clauses, flat};
 use pattern::{Table, is_number};
 
+/// The words of a text as the tables know them, clauses forgotten; [`crate::times`] reads the same.
+pub(crate) fn plain_words(text: &str) -> Vec<String> {
+    flat(&clauses(text))
+}
+
 /// What a reply wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intent {
