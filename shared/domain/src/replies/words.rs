@@ -2321,6 +2321,7 @@ pub(super) const IDIOMS: &[&str] = &[
     "not at all",
     "sleep well",
     "sweet dreams",
+    "nearly/almost/nearlly bailed/skipped/quit/gave/stopped/cancelled/missed/cried/died/threw/turned/went", "nearly/almost did not", "glad i did not", "not gonna lie", "at first", "no small feat", "not half bad", "no mean feat", "did not feel great but", "never been happier", "never been prouder", "could not be happier/prouder", "could not have",
 ];
 
 /// "Would not have", "not for nothing": the clause affirms although it denies.
@@ -2346,6 +2347,7 @@ pub(super) const DENIED_QUITTING: &[&str] = &[
     "no me rendi",
     "no me lo salte",
     "no falte",
+    "skipped/missed nothing", "no shortcuts", "no cheating", "did not skimp", "did not cut", "glad i did not",
 ];
 
 // ---- reports ----
@@ -2353,7 +2355,7 @@ pub(super) const DENIED_QUITTING: &[&str] = &[
 /// Something was done, if nothing to the left denies, defers or doubts it.
 pub(super) const DID: &[&str] = &[
     "did it/that/this/so/my/the/mine/them/all/both/every/everything/our/today",
-    "did an? ~act/full/whole/hour/class/quick/big/long/home/online/solid/great/good/extra/nice/lovely/proper/double/session/5k/wee/couple/decent/lap/run/hard",
+    "did a/an _? ~act", "did a/an ~act/full/whole/hour/class/quick/big/long/home/online/solid/great/good/extra/nice/lovely/proper/double/session/5k/wee/couple/decent/lap/run/hard",
     "did about? # ~unit/~act/of/sets/more/x/min/and/in/good/big",
     "did about? # $",
     "did # _? ~act",
@@ -2664,6 +2666,7 @@ pub(super) const DID: &[&str] = &[
     "had a good/great/lovely",
     "meditation done",
     "went .. ~act today",
+    "worked out", "great/good/tough/lovely/solid session", "had a workout", "worked up a sweat", "put in a good", "got my heart rate", "did a proper", "tried and succeeded", "made good on", "did the job", "did the business", "went the distance", "i am a machine", "~act complete/completed/finished/ticked", "that is another", "one more in", "under my belt", "to the gym and back", "there and back", "finished off", "polished off", "cleared", "am all done", "rattled off", "rattled through", "whizzed through", "breezed through", "cruised", "finally got", "got round", "mine is done", "he hecho", "me he", "hemos terminado", "ya por hoy", "sin falta", "como un campeon", "cumplimos", "logrado", "la hice", "los hice", "las hice", "ya acabe", "ya corri", "me ejercite", "hice ejercicio", "hice yoga", "hice pesas",
 ];
 
 /// Marks of the whole thing: with one of these a report of doing outweighs what was cut or skipped before.
@@ -3130,6 +3133,7 @@ pub(super) const PART: &[&str] = &[
     "was only able",
     "did less",
     "less",
+    "managed the", "# _ of the? #", "did the first", "until my", "some but", "did a little", "got a little", "almost/nearly finished but", "almost but", "started it", "only part", "not all the", "only some", "most but", "part but", "did a portion", "a portion", "a fraction", "had to finish early", "had to end early", "not my usual", "half my usual", "half the usual", "half of my", "fewer", "at half pace/speed/intensity/effort", "took it easy", "went easy", "slower and shorter", "cut out the/my/some/one", "dropped the last", "missed a set", "missed one", "missed the last", "skipped the last/first/cooldown/warmup", "skipped some/half/a/one/two/most", "minus", "a minuto", "algunas", "algunos", "hice menos", "menos de lo", "un ratito", "un rato nada",
 ];
 
 /// Nothing was done, or will be today.
@@ -3536,6 +3540,7 @@ pub(super) const DID_NOT: &[&str] = &[
     "no lo consegui",
     "dormi",
     "mas me vale",
+    "decided/chose/opted/elected/choosing/deciding not", "decided against", "decided to skip/stay/rest/sleep/leave", "talked myself out", "could not get myself", "did not leave", "did not log", "did nae", "no workout", "without exercising", "skived", "shirked", "slacked", "slacking", "never left", "got distracted", "lost motivation", "lost interest", "had other plans", "other plans", "had an emergency", "got home at", "back late", "day from hell", "was in meetings", "was stuck", "was travelling", "was ill", "was sick", "was working", "was out", "was asleep", "was too", "was so busy", "was shattered", "was knackered", "was exhausted", "was raining", "was pouring", "was lazy", "rather not today", "no exercise", "not exercised", "no hubo", "no entrenamos", "decidi no", "preferi", "me enferme", "estuve ocupado/ocupada", "estaba cansado/cansada", "no quise ir", "no me levante", "hoy me lo salto", "hoy fallo", "hoy falle", "me lo perdi",
 ];
 
 /// Not done, and still to come.
@@ -3621,7 +3626,6 @@ pub(super) const UNDERWAY: &[&str] = &[
     "still here",
     "halfway through right/now/it",
     "halfway there now",
-    "halfway round",
     "almost at",
     "nearly at",
     "almost there",
@@ -4062,6 +4066,7 @@ pub(super) const STRUGGLE: &[&str] = &[
     "triste",
     "no me levanto",
     "no logro",
+    "destrozado/destrozada/molido/molida/fundido/fundida/exhausto/exhausta/rendido/rendida/cansadisimo/cansadisima", "hecho polvo", "do not think i can", "can not get motivated", "do not feel up", "feel like giving", "feel like quitting", "not sure i can", "find it hard", "finding it", "hard to", "need your help", "need your", "help please", "send help", "help required", "bit of help", "little help", "any help", "helping hand", "not coping", "fading", "flagging", "drained", "i feel awful", "so unfit", "so slow", "my legs are", "ache", "aches", "not today body", "dread", "dreading", "scared", "nervous", "intimidated", "ashamed", "embarrassed", "not good enough", "worthless", "failing", "i am failing", "falling behind", "fallen off", "off the wagon", "so far behind", "slipping", "lost my way", "want to cry", "could cry", "homesick", "me siento", "no tengo", "sin fuerzas",
 ];
 
 /// Requests that move something, and plans: with a time they reschedule.
@@ -4197,6 +4202,7 @@ pub(super) const PLAN: &[&str] = &[
     "done at",
     "finished at",
     "by then",
+    "puede ser", "podria", "could do", "can do", "happy to", "free at", "i am free", "will be", "ready by", "ready at", "leaving at", "leave at", "class is at", "class at", "slot", "booked for", "got a", "meeting", "vamos", "hagamos", "hagamoslo", "seria", "salgo", "entreno",
 ];
 
 /// Requests that move the workout or the call and need no time.
@@ -4646,7 +4652,6 @@ pub(super) const AWAY: &[&str] = &[
     "bedridden",
     "bed rest",
     "a cold",
-    "the cold",
     "chest infection",
     "infection",
     "pulled a/my",
@@ -4795,6 +4800,7 @@ pub(super) const RESUME: &[&str] = &[
     "se acabaron las vacaciones",
     "fin de la pausa",
     "termina la pausa",
+    "start the calls", "calls please again", "go ahead with the calls", "begin again", "back to our", "let us do this again", "am well again", "am better now", "am better", "feeling great again", "back on my feet", "on my feet again", "off crutches", "cast is off", "covid free", "negative now", "all clear", "ready for the calls", "ready to talk", "want the calls", "want calls", "want my calls", "listo otra vez", "ya estoy", "volvamos", "vuelvo a", "de nuevo con las llamadas", "ya puedes",
 ];
 
 /// What turns talk of coming back into something else.
@@ -4849,6 +4855,7 @@ pub(super) const NOT_RESUME: &[&str] = &[
     "not continue",
     "bad back",
     "my back",
+    "am better off", "ya estoy en", "ya estoy cansado/cansada", "am better at", "until/till/til/when/if i am",
 ];
 
 /// Messages given back.
@@ -4925,6 +4932,7 @@ pub(super) const START: &[&str] = &[
     "quiero suscribirme",
     "mandame mensajes",
     "otra vez .. mensajes",
+    "sign me up for", "again please texts", "want to hear from you again", "message me", "text me again", "join again", "rejoin", "i want in", "quiero volver", "quiero mensajes", "activarme", "reactivar",
 ];
 
 /// Free words that ask to be left alone.
@@ -5129,6 +5137,7 @@ pub(super) const STOP: &[&str] = &[
     "no escribas",
     "no molesten",
     "no molestes",
+    "no more of", "no more contact", "stop it and", "stop or", "stop please", "do not contact", "lay off", "enough texts/messages/calls", "too many texts/messages/calls", "i am out", "count me out", "how do i stop .. ~msg", "end my", "close my account", "cancel this", "shut up", "stfu", "not want any", "stop now", "do not want to receive", "do not want to get", "do not want you", "unsubscribing", "ya dejame", "ya dejenme", "no quiero nada", "no me interesa", "ya basta", "salir de la lista", "sacame", "saquenme", "quiero cancelar",
 ];
 
 /// What makes a word of stopping mean something else: left of it, the runner who stops; "stop by"; the one who never stops.
@@ -5462,6 +5471,7 @@ pub(super) const STATUS: &[&str] = &[
     "current streak",
     "how many have",
     "have i raised/donated",
+    "que tal voy", "cuanto llevo", "como llevo", "how am i looking", "how is my .. looking", "where have i got", "what have i", "how did i", "am i close", "am i nearly", "how many did i", "my standing", "my record", "my results", "my history", "what is my best", "how big is", "any progress", "have i got", "check my", "days have i", "workouts have i", "how much do i have", "how much have we",
 ];
 
 /// Talk about the service or the world that would otherwise look like a report or a request.
@@ -5567,7 +5577,13 @@ pub(super) const QUESTION: &[&str] = &[
 pub(super) const NOT_MINE: &[&str] = &[
     "you", "he", "she", "they", "who", "mum", "mom", "dad", "wife", "husband", "partner", "son", "daughter", "friend",
     "boss", "team", "arsenal", "united", "everyone", "nobody", "somebody", "someone", "people", "charity", "app",
-    "phone", "battery", "ivy",
+    "phone", "battery",
+    "knee",
+    "ankle",
+    "hamstring",
+    "calf",
+    "alarm",
+    "work", "ivy",
 ];
 
 /// Words to the left of a report that put it into the future, or into the realm of wishes.
@@ -5830,6 +5846,7 @@ pub(super) const AROUND_SCORE: &[&str] = &[
     "puntuacion",
     "menos",
     "mas",
+    "yo", "definite", "high", "mid", "honest", "honestly", "gut", "scale", "on", "one", "ten", "comfortable", "firm", "meh", "fine", "alright", "okish", "bang", "generous", "generously", "if", "being", "max", "tops", "mental", "physical", "physically", "mentally",
 ];
 
 /// Words that may stand beside a time in a message that says nothing else.
@@ -5973,6 +5990,7 @@ pub(super) const AROUND_TIME: &[&str] = &[
     "comer",
     "hoy",
     "ok",
+    "temprano", "puede", "ser", "podria", "seria", "quizas", "quiza", "vez", "llamame", "possible", "possibly", "could", "can", "ask", "lets", "let", "how", "ideally", "latest", "earliest", "definitely", "def", "surely", "will", "there", "aim", "closer", "nearer", "towards", "roughly", "another", "go", "going", "it", "hopefully",
 ];
 
 // ---- what to stop ----
