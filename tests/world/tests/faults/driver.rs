@@ -33,7 +33,8 @@ const fn most_deliveries(queue: Queue) -> u32 {
         Queue::Messages => 30,
         Queue::PlanUsers => 5,
         Queue::EraseUsers => 20,
-        Queue::OutboxDead => 1,
+        // People read them.
+        Queue::OutboxDead | Queue::Reviews => 1,
     }
 }
 
@@ -365,7 +366,7 @@ impl Driver {
                     Queue::Messages => "send-message",
                     Queue::PlanUsers => "plan-users",
                     Queue::EraseUsers => "erase-user",
-                    Queue::OutboxDead => "nobody",
+                    Queue::OutboxDead | Queue::Reviews => "nobody",
                 };
                 let name = name.to_owned();
                 let work = async move { Outcome::Did(usize::from(world.deliver_message(&message).await)) };
