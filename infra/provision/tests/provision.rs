@@ -147,7 +147,7 @@ async fn applying_sets_everything_up_and_applying_again_does_nothing() {
     assert_eq!(setup.twilio_numbers[0]["status_callback"], format!("{API}/webhooks/twilio"));
 
     let plan = world.plan().await;
-    assert_eq!(changed(&plan), [], "{:#?}", world.printed);
+    assert!(changed(&plan).is_empty(), "{:#?}", world.printed);
     let parameters: Vec<_> = plan.agents.keys().map(String::as_str).collect();
     assert_eq!(parameters, ["RetellAgentPremium", "RetellAgentSponsor", "RetellAgentWelcome"]);
     assert!(plan.agents.values().all(Option::is_some));
@@ -220,7 +220,7 @@ async fn breaks_off_everywhere(provider: Provider, fault: Fault, world: impl Asy
         world.simulators.faults().after(step, provider, fault);
         let first = world.run(Mode::Apply).await;
         if first.is_ok() {
-            assert!(step > 3, "the runs were broken off at {step} places");
+            assert!(step >= 3, "the runs were broken off at {step} places");
             return;
         }
         assert_eq!(world.simulators.faults().pending(), 0);
