@@ -83,7 +83,8 @@ impl World {
     /// Everything is there once, published and bound.
     fn assert_complete(&self, why: &str) {
         let setup = self.simulators.setup();
-        let mut names: Vec<_> = setup.agents.iter().map(|agent| agent["agent_name"].as_str().unwrap()).collect();
+        let mut names: Vec<_> =
+            setup.agents.iter().map(|agent| agent["agent_name"].as_str().expect("a name")).collect();
         names.sort_unstable();
         assert_eq!(names, ["ivy-dev-premium", "ivy-dev-sponsor", "ivy-dev-welcome"], "{why}");
         assert!(setup.agents.iter().all(|agent| agent["is_published"] == true), "{why}");
