@@ -16,6 +16,11 @@ const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(30);
 const LONGEST_MESSAGE: usize = 300;
 
+/// The client that all providers share: reading the trust roots takes a while.
+pub(crate) fn http_client() -> reqwest::Client {
+    ivy_providers::http_client_with_timeouts(CONNECT, WHOLE)
+}
+
 #[derive(Debug)]
 pub(crate) enum Key {
     Bearer(SecretString),
@@ -38,9 +43,8 @@ pub(crate) enum Body<'a> {
 }
 
 impl Api {
-    pub(crate) fn new(provider: &'static str, base: &Url, key: Key) -> Self {
-        let http = ivy_providers::http_client_with_timeouts(CONNECT, WHOLE);
-        Self { provider, base: base.clone(), key, http }
+    pub(crate) fn new(provider: &'static str, http: &reqwest::Client, base: &Url, key: Key) -> Self {
+        Self { provider, base: base.clone(), key, http: http.clone() }
     }
 
     pub(crate) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> Result<Value, Failure> {

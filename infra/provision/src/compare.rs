@@ -144,7 +144,7 @@ mod tests {
         let old = format!("{}ring them later.\nBye", "a ".repeat(100));
         let new = format!("{}ring them at once.\nBye", "a ".repeat(100));
         let (old, new) = parting(&old, &new);
-        assert_eq!(old, "\"…a a ring them later. Bye\"");
-        assert_eq!(new, "\"…a a ring them at once. Bye\"");
+        assert_eq!(old, "\"… a a ring them later. Bye\"");
+        assert_eq!(new, "\"… a a ring them at once. Bye\"");
     }
 }

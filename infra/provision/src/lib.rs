@@ -33,7 +33,10 @@ pub use crate::{
     settings::{Provider, Settings},
 };
 
-use crate::report::Reporter;
+use crate::{
+    api::{Api, Key},
+    report::Reporter,
+};
 
 const USAGE: &str = "\
 usage: ivy-provision [plan]  [--env FILE] [--only retell,whatsapp,twilio] [--set NAME=VALUE]...   shows what would change
@@ -122,13 +125,14 @@ fn from_options(mode: Mode, options: &settings::Options, line: &mut dyn FnMut(&s
 /// When a provider refuses or does not answer, or when what is there cannot be understood: a sentence. What was done before stays,
 /// and the next run finds it.
 pub async fn run(mode: Mode, settings: &Settings, data: &Data, line: &mut dyn FnMut(&str)) -> Result<Report, Failure> {
-    let planned = Box::pin(walk(settings, data, Reporter::new(Mode::Plan, line))).await?;
+    let http = api::http_client();
+    let planned = Box::pin(walk(&http, settings, data, Reporter::new(Mode::Plan, line))).await?;
     line("");
     line(&planned.summary());
     let agents = match mode {
         Mode::Apply if planned.changes() > 0 => {
             line("");
-            let applied = Box::pin(walk(settings, data, Reporter::new(Mode::Apply, line))).await?;
+            let applied = Box::pin(walk(&http, settings, data, Reporter::new(Mode::Apply, line))).await?;
             line("Applied.");
             applied.agents
         }
@@ -141,15 +145,24 @@ pub async fn run(mode: Mode, settings: &Settings, data: &Data, line: &mut dyn Fn
     Ok(planned)
 }
 
-async fn walk(settings: &Settings, data: &Data, mut reporter: Reporter<'_>) -> Result<Report, Failure> {
+async fn walk(
+    http: &reqwest::Client,
+    settings: &Settings,
+    data: &Data,
+    mut reporter: Reporter<'_>,
+) -> Result<Report, Failure> {
     if let Some(retell) = &settings.retell {
-        Box::pin(retell::walk(retell, settings, data, &mut reporter)).await?;
+        let api = Api::new("Retell", http, &retell.base, Key::Bearer(retell.key.clone()));
+        Box::pin(retell::walk(api, &retell.numbers, settings, data, &mut reporter)).await?;
     }
     if let Some(whatsapp) = &settings.whatsapp {
-        Box::pin(whatsapp::walk(whatsapp, data, &mut reporter)).await?;
+        let api = Api::new("WhatsApp", http, &whatsapp.base, Key::Bearer(whatsapp.token.clone()));
+        Box::pin(whatsapp::walk(&api, whatsapp, data, &mut reporter)).await?;
     }
     if let Some(twilio) = &settings.twilio {
-        Box::pin(twilio::walk(twilio, settings, &mut reporter)).await?;
+        let key = Key::Basic { user: twilio.account_sid.clone(), password: twilio.auth_token.clone() };
+        let api = Api::new("Twilio", http, &twilio.base, key);
+        Box::pin(twilio::walk(&api, twilio, settings, &mut reporter)).await?;
     }
     Ok(reporter.report)
 }

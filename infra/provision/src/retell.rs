@@ -19,12 +19,12 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::{Api, Body, Key, number, object, text},
+    api::{Api, Body, number, object, text},
     compare::{Difference, differences, differing},
     data::{Agent, Data, MARK},
     failure::Failure,
     report::{Action, Reporter, change},
-    settings::{RetellSettings, Settings},
+    settings::Settings,
 };
 
 type Fields = Map<String, Value>;
@@ -33,13 +33,14 @@ type Fields = Map<String, Value>;
 const MOST_PAGES: usize = 1000;
 
 pub(crate) async fn walk(
-    retell: &RetellSettings,
+    api: Api,
+    numbers: &[String],
     settings: &Settings,
     data: &Data,
     reporter: &mut Reporter<'_>,
 ) -> Result<(), Failure> {
-    let workspace = Workspace::read(Api::new("Retell", &retell.base, Key::Bearer(retell.key.clone()))).await?;
-    let mut used = Vec::new();
+    let workspace = Workspace::read(api).await?;
+    let (mut names, mut used) = (Vec::new(), Vec::new());
     for agent in &data.agents {
         let name = format!("ivy-{}-{}", settings.stage, agent.key);
         let wanted = Wanted {
@@ -54,9 +55,10 @@ pub(crate) async fn walk(
         let (id, llm_id) = found.unzip();
         reporter.report.agents.insert(agent.parameter.clone(), id);
         used.extend(llm_id.or_else(|| workspace.models_of(&wanted.name).next().map(str::to_owned)));
+        names.push(wanted.name);
     }
-    workspace.superfluous(&format!("ivy-{}-", settings.stage), &used, reporter);
-    workspace.numbers(retell, settings, data, reporter).await
+    workspace.superfluous(&names, &used, reporter);
+    workspace.bind(numbers, settings, data, reporter).await
 }
 
 struct Wanted {
@@ -206,23 +208,20 @@ impl Workspace {
         self.api.send(Method::POST, &["publish-agent-version", id], &[], Body::Json(&body)).await.map(drop)
     }
 
-    /// Language models of this stage that no agent speaks through.
-    fn superfluous(&self, prefix: &str, used: &[String], reporter: &mut Reporter<'_>) {
-        for llm in &self.llms {
-            let ours = llm["default_dynamic_variables"][MARK].as_str().is_some_and(|mark| mark.starts_with(prefix));
-            let id = llm["llm_id"].as_str().unwrap_or_default();
-            if ours && !used.iter().any(|used| used == id) {
-                let note = "no agent of ours speaks through it; delete it in the dashboard".to_owned();
-                reporter.found_with(format!("Retell LLM {id}"), Action::Nothing, Some(note));
-            }
+    /// Language models with our marks that no agent of ours speaks through.
+    fn superfluous(&self, names: &[String], used: &[String], reporter: &mut Reporter<'_>) {
+        let marked = names.iter().flat_map(|name| self.models_of(name));
+        for id in marked.filter(|id| !used.iter().any(|used| used == id)) {
+            let note = "no agent of ours speaks through it; delete it in the dashboard".to_owned();
+            reporter.found_with(format!("Retell LLM {id}"), Action::Nothing, Some(note));
         }
     }
 
     /// Unknown callers reach the agent that knows nothing, also when our inbound webhook does not answer. An outbound call names its agent
     /// itself; the binding only makes the number able to dial.
-    async fn numbers(
+    async fn bind(
         &self,
-        retell: &RetellSettings,
+        numbers: &[String],
         settings: &Settings,
         data: &Data,
         reporter: &mut Reporter<'_>,
@@ -234,7 +233,7 @@ impl Workspace {
             let id = id.unwrap_or_else(|| format!("(the new ivy-{}-{key})", settings.stage));
             json!([{ "agent_id": id, "weight": 1, "agent_version": "latest_published" }])
         };
-        for number in &retell.numbers {
+        for number in numbers {
             let object_name = format!("Retell number {number}");
             let Some(known) = found.iter().find(|one| one["phone_number"] == number.as_str()) else {
                 let sentence = "It is not in this workspace: buy it there, or import it with its SIP trunk (numbers bought at Retell dial the US only).";

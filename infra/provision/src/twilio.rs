@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::{Api, Body, Key, object, text},
+    api::{Api, Body, object, text},
     compare::{differences, differing},
     failure::Failure,
     report::{Action, Reporter, change},
@@ -20,12 +20,11 @@ const NAMES: [(&str, &str); 4] = [
 ];
 
 pub(crate) async fn walk(
+    api: &Api,
     twilio: &TwilioSettings,
     settings: &Settings,
     reporter: &mut Reporter<'_>,
 ) -> Result<(), Failure> {
-    let key = Key::Basic { user: twilio.account_sid.clone(), password: twilio.auth_token.clone() };
-    let api = Api::new("Twilio", &twilio.base, key);
     let account = ["Accounts", twilio.account_sid.as_str()];
     let wanted = wanted(settings)?;
     for number in &twilio.numbers {

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::{Api, Body, Key, object},
+    api::{Api, Body, object},
     compare::Difference,
     data::Data,
     failure::Failure,
@@ -19,10 +19,14 @@ use crate::{
 
 const MOST_PAGES: usize = 1000;
 
-pub(crate) async fn walk(whatsapp: &WhatsAppSettings, data: &Data, reporter: &mut Reporter<'_>) -> Result<(), Failure> {
-    let api = Api::new("WhatsApp", &whatsapp.base, Key::Bearer(whatsapp.token.clone()));
+pub(crate) async fn walk(
+    api: &Api,
+    whatsapp: &WhatsAppSettings,
+    data: &Data,
+    reporter: &mut Reporter<'_>,
+) -> Result<(), Failure> {
     let account = whatsapp.business_account.as_str();
-    let known = templates(&api, account).await?;
+    let known = templates(api, account).await?;
     for template in &data.templates {
         let object_name = format!("WhatsApp template {} ({})", template.name, template.language);
         let same = |known: &&Value| known["name"] == template.name && known["language"] == template.language;
@@ -37,7 +41,7 @@ pub(crate) async fn walk(whatsapp: &WhatsAppSettings, data: &Data, reporter: &mu
         let (action, note) = judged(template, found);
         reporter.found_with(object_name, action, note);
     }
-    subscription(&api, whatsapp, reporter).await
+    subscription(api, whatsapp, reporter).await
 }
 
 async fn templates(api: &Api, account: &str) -> Result<Vec<Value>, Failure> {

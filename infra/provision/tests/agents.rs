@@ -147,8 +147,7 @@ fn there_are_nine_tools_and_prompts_speak_of_no_other() {
         assert_eq!(unknown, None, "{}", agent.key);
         assert!(agent.tools || quoted.is_empty(), "{} has no tools, and is told of {quoted:?}", agent.key);
         for tool in TOOLS.iter().filter(|_| agent.tools) {
-            // What a score or a marker is for, its own description says as well; the rest is told when.
-            assert!(agent.prompt.contains(tool) || *tool == "record_score", "{}: {tool}", agent.key);
+            assert!(agent.prompt.contains(tool), "{}: {tool}", agent.key);
         }
     }
 }

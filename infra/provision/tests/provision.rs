@@ -83,7 +83,8 @@ impl World {
     /// Everything is there once, published and bound.
     fn assert_complete(&self, why: &str) {
         let setup = self.simulators.setup();
-        let mut names: Vec<_> = setup.agents.iter().map(|agent| agent["agent_name"].as_str().unwrap()).collect();
+        let mut names: Vec<_> =
+            setup.agents.iter().map(|agent| agent["agent_name"].as_str().expect("a name")).collect();
         names.sort_unstable();
         assert_eq!(names, ["ivy-dev-premium", "ivy-dev-sponsor", "ivy-dev-welcome"], "{why}");
         assert!(setup.agents.iter().all(|agent| agent["is_published"] == true), "{why}");
@@ -147,7 +148,7 @@ async fn applying_sets_everything_up_and_applying_again_does_nothing() {
     assert_eq!(setup.twilio_numbers[0]["status_callback"], format!("{API}/webhooks/twilio"));
 
     let plan = world.plan().await;
-    assert_eq!(changed(&plan), [], "{:#?}", world.printed);
+    assert!(changed(&plan).is_empty(), "{:#?}", world.printed);
     let parameters: Vec<_> = plan.agents.keys().map(String::as_str).collect();
     assert_eq!(parameters, ["RetellAgentPremium", "RetellAgentSponsor", "RetellAgentWelcome"]);
     assert!(plan.agents.values().all(Option::is_some));
@@ -220,7 +221,7 @@ async fn breaks_off_everywhere(provider: Provider, fault: Fault, world: impl Asy
         world.simulators.faults().after(step, provider, fault);
         let first = world.run(Mode::Apply).await;
         if first.is_ok() {
-            assert!(step > 3, "the runs were broken off at {step} places");
+            assert!(step >= 3, "the runs were broken off at {step} places");
             return;
         }
         assert_eq!(world.simulators.faults().pending(), 0);
