@@ -162,6 +162,7 @@ fn read(clause: &Clause) -> Reading {
     let not_yet = tables.not_yet.matches(words);
     let parts: Vec<Span> =
         tables.part.find_all(words).into_iter().filter(|span| !left(words, *span, words::PART_AHEAD)).collect();
+    let fraction = words.iter().any(|word| is_fraction(word));
     let refusals = if reading.urges { Vec::new() } else { tables.did_not.find_all(words) };
     let deeds = tables.did.find_all(words);
     let rests: Vec<Span> =
@@ -205,11 +206,11 @@ fn read(clause: &Clause) -> Reading {
     }
     reading.mark = if not_yet && did.is_none() {
         Some(Mark::NotYet)
-    } else if (!parts.is_empty() || nearly)
+    } else if (!parts.is_empty() || nearly || fraction)
         && !(whole && (did.is_some() || words.windows(2).any(|pair| pair[0] == "other" && pair[1] == "half")))
     {
         Some(Mark::Part)
-    } else if !parts.is_empty() || nearly {
+    } else if !parts.is_empty() || nearly || fraction {
         Some(Mark::Did { whole: true })
     } else {
         match (did, undone) {
@@ -290,9 +291,36 @@ fn counts(words: &[String]) -> bool {
             })
     });
     let emoji = |word: &String| word == "emojidone" || word == "emojitick";
+    // "30 minute on the rower", "2 hour of tennis"; but "in 30 minute at the gym" is to come.
+    let spell = words.iter().enumerate().any(|(at, word)| {
+        is_number(word)
+            && matches!(words.get(at + 1).map(String::as_str), Some("minute" | "hour"))
+            && matches!(words.get(at + 2).map(String::as_str), Some("of" | "on" | "with"))
+            && at
+                .checked_sub(1)
+                .and_then(|before| words.get(before))
+                .is_none_or(|before| before != "in" && before != "me")
+    });
     let sport =
         words.iter().any(|word| feat(word) || words::class("act").contains(&word.as_str())) && words.iter().any(emoji);
-    amount || sport
+    amount || spell || sport || past_of_an_activity(words)
+}
+
+/// "Battled through my session", "loved the swim": a past form that no table has, and after it what people set out to do.
+fn past_of_an_activity(words: &[String]) -> bool {
+    let past = |word: &String| word.len() > 4 && word.ends_with("ed") && !words::NO_DEED.contains(&word.as_str());
+    words.iter().position(past).is_some_and(|at| {
+        !words[..at]
+            .iter()
+            .any(|word| words::DENIES.contains(&word.as_str()) || words::NOT_MINE.contains(&word.as_str()))
+            && words[at..].iter().take(5).any(|word| words::class("feat").contains(&word.as_str()))
+    })
+}
+
+/// `3/4`, `2/5`: less than the whole, and no score out of ten.
+fn is_fraction(word: &str) -> bool {
+    let parts = word.split_once('/').and_then(|(a, b)| Some((a.parse::<u32>().ok()?, b.parse::<u32>().ok()?)));
+    parts.is_some_and(|(part, whole)| part < whole && whole != 10)
 }
 
 fn names_a_time(words: &[String], mark: Option<Mark>, claimed: &[Span]) -> bool {
