@@ -13,7 +13,19 @@ use ivy_domain::replies::understand;
 
 const OURS: &str = "tests/world/data/replies.csv";
 const INTENTS: [&str; 13] = [
-    "done", "partial", "skip", "rest", "help", "reschedule", "pause", "resume", "status", "score", "stop", "start", "other",
+    "done",
+    "partial",
+    "skip",
+    "rest",
+    "help",
+    "reschedule",
+    "pause",
+    "resume",
+    "status",
+    "score",
+    "stop",
+    "start",
+    "other",
 ];
 /// What must be understood to 97 % in any corpus.
 const GRAVE: [&str; 4] = ["done", "skip", "stop", "help"];
@@ -76,7 +88,10 @@ fn rows(csv: &str) -> Result<Vec<Row>, String> {
         let field = |at: usize| record.get(at).ok_or_else(|| format!("line {line} of the corpus has no intent"));
         let named = field(intent)?.trim().to_lowercase();
         if !INTENTS.contains(&named.as_str()) {
-            return Err(format!("line {line} of the corpus has the unknown intent {named:?}; known are {}", INTENTS.join(", ")));
+            return Err(format!(
+                "line {line} of the corpus has the unknown intent {named:?}; known are {}",
+                INTENTS.join(", ")
+            ));
         }
         rows.push(Row { line, text: field(text)?.to_owned(), intent: named });
     }
