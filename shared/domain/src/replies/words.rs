@@ -146,7 +146,7 @@ pub(super) const AFTER_WILL: &[&str] = &[
 
 /// Words that begin another statement.
 pub(super) const TURNS: &[&str] = &[
-    "but", "however", "though", "although", "tho", "except", "pero", "aunque", "sino", "hence", "therefore",
+    "but", "however", "though", "although", "tho", "pero", "aunque", "sino", "hence", "therefore",
     "whereas",
 ];
 
