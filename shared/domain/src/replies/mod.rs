@@ -342,6 +342,7 @@ fn service(clauses: &[Clause], all: &[String]) -> Option<Intent> {
         return Some(Intent::Pause);
     }
     if any(&tables.away)
+        && !report::says_no(clauses)
         && !hypothetical
         && !reports
         && !clauses.iter().any(|clause| tables.question.matches(&clause.words))

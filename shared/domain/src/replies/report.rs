@@ -139,6 +139,11 @@ pub(super) fn reports_outside(clauses: &[Clause], table: &Table) -> bool {
     clauses.iter().any(|clause| !table.matches(&clause.words) && read(clause).mark.is_some())
 }
 
+/// Whether a clause is a plain "no".
+pub(super) fn says_no(clauses: &[Clause]) -> bool {
+    clauses.iter().any(|clause| matches!(clause.words.as_slice(), [word] if words::NO.contains(&word.as_str())))
+}
+
 fn read(clause: &Clause) -> Reading {
     let tables = &*TABLES;
     let mut reading = Reading { reason: clause.reason, ..Reading::default() };
@@ -163,7 +168,11 @@ fn read(clause: &Clause) -> Reading {
     let parts: Vec<Span> =
         tables.part.find_all(words).into_iter().filter(|span| !left(words, *span, words::PART_AHEAD)).collect();
     let fraction = words.iter().any(|word| is_fraction(word));
-    let refusals = if reading.urges { Vec::new() } else { tables.did_not.find_all(words) };
+    let theirs = |span: &Span| {
+        span.from.checked_sub(1).and_then(|at| words.get(at)).is_some_and(|word| words::OTHERS.contains(&word.as_str()))
+    };
+    let mut refusals = if reading.urges { Vec::new() } else { tables.did_not.find_all(words) };
+    refusals.retain(|span| !theirs(span));
     let deeds = tables.did.find_all(words);
     let rests: Vec<Span> =
         tables.rest.find_all(words).into_iter().filter(|span| !closely_denied(words, *span)).collect();
@@ -177,6 +186,14 @@ fn read(clause: &Clause) -> Reading {
             continue;
         }
         let before = &words[..span.from];
+        // "Done eating", "finished cooking".
+        let of_another_thing = span.to == span.from + 1
+            && words
+                .get(span.to)
+                .is_some_and(|next| next.ends_with("ing") && !words::class("act").contains(&next.as_str()));
+        if of_another_thing {
+            continue;
+        }
         if before.last().is_some_and(|word| words::NOT_MINE.contains(&word.as_str())) && words[span.from] != "back" {
             continue;
         }

@@ -411,6 +411,9 @@ pub(super) const NOT_MINE: &[&str] = &[
     "phone", "battery", "knee", "ankle", "hamstring", "calf", "alarm", "work", "ivy",
 ];
 
+/// Persons who are not the writer.
+pub(super) const OTHERS: &[&str] = &["he", "she", "they", "you", "who"];
+
 /// Past forms that report no deed.
 pub(super) const NO_DEED: &[&str] = &[
     "skipped", "missed", "bailed", "ditched", "cancelled", "canceled", "needed", "wanted", "planned", "supposed",
