@@ -575,11 +575,16 @@ fn next_with(today: Date, fits: impl Fn(Date) -> bool) -> Option<Date> {
 /// tomorrow"); "the weekend" ends on Monday.
 #[must_use]
 pub fn pause_until(text: &str, today: Date) -> Option<Date> {
+    // "For 0 days" is no pause.
+    pause_end(text, today).filter(|date| *date > today)
+}
+
+fn pause_end(text: &str, today: Date) -> Option<Date> {
     let iso = text
         .split(|c: char| !(c.is_ascii_digit() || c == '-'))
         .find_map(|part| part.parse::<Date>().ok().filter(|_| part.len() == 10));
     if let Some(date) = iso {
-        return Some(date).filter(|date| *date > today);
+        return Some(date);
     }
     let words = Words::new(text);
     let until = (0..words.len()).filter(|at| {
@@ -924,7 +929,8 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(pause_until(text, today), Some(expected), "{text:?}");
         }
-        for text in ["pause", "until i'm better", "for a bit", "", "until further notice", "2020-01-01"] {
+        for text in ["pause", "until i'm better", "for a bit", "", "until further notice", "2020-01-01", "for 0 weeks"]
+        {
             assert_eq!(pause_until(text, today), None, "{text:?}");
         }
     }

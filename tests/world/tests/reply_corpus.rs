@@ -13,14 +13,27 @@ use ivy_domain::replies::understand;
 
 const OURS: &str = "tests/world/data/replies.csv";
 const INTENTS: [&str; 13] = [
-    "done", "partial", "skip", "rest", "help", "reschedule", "pause", "resume", "status", "score", "stop", "start", "other",
+    "done",
+    "partial",
+    "skip",
+    "rest",
+    "help",
+    "reschedule",
+    "pause",
+    "resume",
+    "status",
+    "score",
+    "stop",
+    "start",
+    "other",
 ];
 /// What must be understood to 97 % in any corpus.
 const GRAVE: [&str; 4] = ["done", "skip", "stop", "help"];
 
 #[derive(Debug)]
 struct Row {
-    line: u64,
+    /// Counted as a table does, the header being the first.
+    number: usize,
     text: String,
     intent: String,
 }
@@ -70,15 +83,17 @@ fn rows(csv: &str) -> Result<Vec<Row>, String> {
     };
     let (text, intent) = (column("text")?, column("intent")?);
     let mut rows = Vec::new();
-    for record in reader.records() {
+    for (number, record) in (2..).zip(reader.records()) {
         let record = record.map_err(|error| format!("the corpus cannot be read: {error}"))?;
-        let line = record.position().map_or(0, csv::Position::line);
-        let field = |at: usize| record.get(at).ok_or_else(|| format!("line {line} of the corpus has no intent"));
+        let field = |at: usize| record.get(at).ok_or_else(|| format!("row {number} of the corpus has no intent"));
         let named = field(intent)?.trim().to_lowercase();
         if !INTENTS.contains(&named.as_str()) {
-            return Err(format!("line {line} of the corpus has the unknown intent {named:?}; known are {}", INTENTS.join(", ")));
+            return Err(format!(
+                "row {number} of the corpus has the unknown intent {named:?}; known are {}",
+                INTENTS.join(", ")
+            ));
         }
-        rows.push(Row { line, text: field(text)?.to_owned(), intent: named });
+        rows.push(Row { number, text: field(text)?.to_owned(), intent: named });
     }
     if rows.is_empty() { Err("the corpus has no rows".to_owned()) } else { Ok(rows) }
 }
@@ -101,7 +116,7 @@ fn replies_are_understood() {
         if found == row.intent {
             meant.both += 1;
         } else {
-            wrong.push(format!("line {:5}: {} understood as {found}: {:?}", row.line, row.intent, row.text));
+            wrong.push(format!("row {:5}: {} understood as {found}: {:?}", row.number, row.intent, row.text));
         }
     }
     println!("{}: {} replies, {} understood", path.display(), rows.len(), rows.len() - wrong.len());
@@ -128,7 +143,7 @@ fn replies_are_understood() {
 fn a_corpus_may_have_quotes_line_ends_of_windows_and_a_mark_of_its_bytes() {
     let read = rows("\u{feff}text,intent\r\n\"did it, \"\"all\"\" of it\",done\r\nSTOP,stop\r\n").unwrap();
     assert_eq!((read[0].text.as_str(), read[0].intent.as_str()), ("did it, \"all\" of it", "done"));
-    assert_eq!((read[1].text.as_str(), read[1].line), ("STOP", 3));
+    assert_eq!((read[1].text.as_str(), read[1].number), ("STOP", 3));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Understanding what people write back when Ivy has asked whether they did what they set out to do.
 //!
-//! The text is brought to plain words in clauses ([`normalise`]), which are compared with tables of phrases ([`words`], in the
-//! language of [`pattern`]). Three things are decided in a fixed order. First the words that carriers act on, alone in a
+//! The text is brought to plain words in clauses ([`normalise`]), which are compared with tables ([`words`], and [`phrases`] in
+//! the language of [`pattern`]). Three things are decided in a fixed order. First the words that carriers act on, alone in a
 //! message. Then what concerns the service (stop, start, status, resume, pause), each with its exceptions, since the same
 //! words tell of the workout: nobody is unsubscribed by "can't stop, great run". At last the report itself: every clause
 //! yields what it says of the workout (done, a part, not done, not yet, rest), unless what stands to its left denies it, puts it
@@ -15,7 +15,11 @@ use std::sync::LazyLock;
 
 mod normalise;
 mod pattern;
+// Tables of short entries, of which rustfmt would make thousands of lines.
+#[rustfmt::skip]
+mod phrases;
 mod report;
+#[rustfmt::skip]
 mod words;
 
 use normalise::{Clause, clauses, flat};
@@ -86,7 +90,7 @@ pub enum StopScope {
     Everything,
 }
 
-/// The tables of [`words`], parsed once.
+/// The tables of [`phrases`], parsed once.
 struct Tables {
     idioms: Table,
     denied_quitting: Table,
@@ -120,35 +124,35 @@ struct Tables {
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
-    idioms: Table::new(words::IDIOMS),
-    denied_quitting: Table::new(words::DENIED_QUITTING),
-    did: Table::new(words::DID),
-    whole_of_it: Table::new(words::WHOLE_OF_IT),
-    part: Table::new(words::PART),
-    did_not: Table::new(words::DID_NOT),
-    not_yet: Table::new(words::NOT_YET),
-    underway: Table::new(words::UNDERWAY),
-    rest: Table::new(words::REST),
-    struggle: Table::new(words::STRUGGLE),
-    urge: Table::new(words::URGE),
-    plan: Table::new(words::PLAN),
-    request: Table::new(words::REQUEST),
-    moves: Table::new(words::MOVE),
-    when: Table::new(words::WHEN),
-    past_mark: Table::new(words::PAST_MARK),
-    busy_until: Table::new(words::BUSY_UNTIL),
-    pause: Table::new(words::PAUSE),
-    away: Table::new(words::AWAY),
-    resume: Table::new(words::RESUME),
-    not_resume: Table::new(words::NOT_RESUME),
-    start: Table::new(words::START),
-    stop: Table::new(words::STOP),
-    not_stop: Table::new(words::NOT_STOP),
-    limit: Table::new(words::LIMIT),
-    for_good: Table::new(words::FOR_GOOD),
-    status: Table::new(words::STATUS),
-    question: Table::new(words::QUESTION),
-    hypothetical: Table::new(words::HYPOTHETICAL),
+    idioms: Table::new(phrases::IDIOMS),
+    denied_quitting: Table::new(phrases::DENIED_QUITTING),
+    did: Table::new(phrases::DID),
+    whole_of_it: Table::new(phrases::WHOLE_OF_IT),
+    part: Table::new(phrases::PART),
+    did_not: Table::new(phrases::DID_NOT),
+    not_yet: Table::new(phrases::NOT_YET),
+    underway: Table::new(phrases::UNDERWAY),
+    rest: Table::new(phrases::REST),
+    struggle: Table::new(phrases::STRUGGLE),
+    urge: Table::new(phrases::URGE),
+    plan: Table::new(phrases::PLAN),
+    request: Table::new(phrases::REQUEST),
+    moves: Table::new(phrases::MOVE),
+    when: Table::new(phrases::WHEN),
+    past_mark: Table::new(phrases::PAST_MARK),
+    busy_until: Table::new(phrases::BUSY_UNTIL),
+    pause: Table::new(phrases::PAUSE),
+    away: Table::new(phrases::AWAY),
+    resume: Table::new(phrases::RESUME),
+    not_resume: Table::new(phrases::NOT_RESUME),
+    start: Table::new(phrases::START),
+    stop: Table::new(phrases::STOP),
+    not_stop: Table::new(phrases::NOT_STOP),
+    limit: Table::new(phrases::LIMIT),
+    for_good: Table::new(phrases::FOR_GOOD),
+    status: Table::new(phrases::STATUS),
+    question: Table::new(phrases::QUESTION),
+    hypothetical: Table::new(phrases::HYPOTHETICAL),
 });
 
 /// The intent of a text.
@@ -214,15 +218,24 @@ pub fn stop_scope(text: &str) -> Option<StopScope> {
     }
 }
 
-/// What should stop where the text says what may go on: "not the texts", "keep calling", "texts are fine".
+/// What should stop where the text says what may go on: "not the texts", "keep the calls", "texts are fine". "Do not call" and
+/// "ok, the calls" keep nothing.
 fn kept(all: &[String]) -> Option<StopScope> {
-    let keeps = ["keep", "not", "except", "fine", "ok", "leave", "stay", "but"];
-    let at = all.iter().position(|word| keeps.contains(&word.as_str()))?;
-    let is = |words: &[&str], word: &String| words.contains(&word.as_str());
-    // "Keep the texts" names it after, "texts are fine" before.
-    let after = all.iter().skip(at).chain(all.iter().take(at).rev());
-    let kept = after.clone().find(|word| is(words::SCOPE_CALLS, word) || is(words::SCOPE_MESSAGES, word))?;
-    Some(if is(words::SCOPE_CALLS, kept) { StopScope::Messages } else { StopScope::Calls })
+    let scope = |word: &String| {
+        let calls = words::SCOPE_CALLS.contains(&word.as_str());
+        (calls || words::SCOPE_MESSAGES.contains(&word.as_str())).then_some(calls)
+    };
+    let kept_at = |at: usize| -> Option<bool> {
+        let before = at.checked_sub(1).and_then(|before| all.get(before)).map_or("", String::as_str);
+        match all[at].as_str() {
+            "keep" | "except" | "leave" | "continue" => all.iter().skip(at + 1).take(3).find_map(scope),
+            "not" if before != "do" => all.iter().skip(at + 1).take(2).find_map(scope),
+            "fine" | "ok" | "good" | "stay" | "welcome" => all[..at].iter().rev().take(3).find_map(scope),
+            _ => None,
+        }
+    };
+    let calls_are_kept = (0..all.len()).find_map(kept_at)?;
+    Some(if calls_are_kept { StopScope::Messages } else { StopScope::Calls })
 }
 
 /// Whether the text is the carriers' keyword for "who are you": HELP or INFO, alone.
@@ -254,7 +267,6 @@ fn whole(all: &[String]) -> Option<Intent> {
         words
     };
     let once = once.join(" ");
-    // No keyword for a message of idle words: "ok then" is nobody's "no".
     let (name, _) = words::WHOLE
         .iter()
         .find(|(_, list)| [exact.as_str(), core.as_str(), once.as_str()].iter().any(|text| list.contains(text)))?;
@@ -291,31 +303,20 @@ fn service(clauses: &[Clause], all: &[String]) -> Option<Intent> {
 
     let resumes = any(&tables.resume) && !any(&tables.not_resume);
     let starts = clauses.iter().any(|clause| {
-        let denies = |word: &String| matches!(word.as_str(), "not" | "never" | "stop" | "no" | "quit");
+        let is_one_of = |list: &'static [&'static str]| move |word: &String| list.contains(&word.as_str());
         tables.start.find_all(&clause.words).iter().any(|span| {
-            let by_mistake = clause.words[span.from..span.to]
-                .iter()
-                .any(|word| matches!(word.as_str(), "accident" | "mistake" | "accidentally"));
-            by_mistake
-                && all.iter().any(|word| matches!(word.as_str(), "stop" | "unsubscribe" | "cancel" | "opt" | "opted"))
-                || !by_mistake && !clause.words[..span.from].iter().any(denies)
+            // "By accident" gives back only what was stopped.
+            if clause.words[span.from..span.to].iter().any(is_one_of(words::BY_MISTAKE)) {
+                all.iter().any(is_one_of(words::STOPPED))
+            } else {
+                !clause.words[..span.from].iter().any(is_one_of(words::NOT_AGAIN))
+            }
         })
     });
     if starts && !hypothetical {
         return Some(Intent::Start);
     }
-    if matches!(
-        all.join(" ").as_str(),
-        "stop it"
-            | "just stop"
-            | "just stop it"
-            | "stop it now"
-            | "stop it please"
-            | "please stop it"
-            | "stop this"
-            | "enough"
-            | "enough stop"
-    ) {
+    if words::STOP_IT.contains(&all.join(" ").as_str()) {
         return Some(Intent::Stop);
     }
     let stops = clauses.iter().find(|clause| {
@@ -332,27 +333,7 @@ fn service(clauses: &[Clause], all: &[String]) -> Option<Intent> {
         return Some(Intent::Status);
     }
     if resumes && !hypothetical {
-        let about_calls = all.iter().any(|word| {
-            matches!(
-                word.as_str(),
-                "call"
-                    | "calls"
-                    | "calling"
-                    | "ringing"
-                    | "ring"
-                    | "pause"
-                    | "resume"
-                    | "restart"
-                    | "unpause"
-                    | "continue"
-                    | "llamadas"
-                    | "pausa"
-                    | "continuar"
-                    | "reanudar"
-                    | "holiday"
-                    | "vacation"
-            )
-        });
+        let about_calls = all.iter().any(|word| words::ABOUT_CALLS.contains(&word.as_str()));
         if about_calls || !reports {
             return Some(Intent::Resume);
         }
@@ -361,6 +342,7 @@ fn service(clauses: &[Clause], all: &[String]) -> Option<Intent> {
         return Some(Intent::Pause);
     }
     if any(&tables.away)
+        && !report::says_no(clauses)
         && !hypothetical
         && !reports
         && !clauses.iter().any(|clause| tables.question.matches(&clause.words))

@@ -216,7 +216,7 @@ fn is_slip(typed: &[u8], meant: &[u8]) -> bool {
         ([x], []) => {
             long || (prefix > 0 && typed[prefix - 1] == *x) || (prefix == meant.len() && meant.len() >= 5 && *x != b's')
         }
-        ([], [x]) => (long && prefix > 0) || (prefix > 0 && meant[prefix - 1] == *x),
+        ([], [x]) => prefix > 0 && (long || meant[prefix - 1] == *x),
         _ => false,
     }
 }
@@ -262,7 +262,7 @@ fn part(words: Vec<String>, asked: bool, clauses: &mut Vec<Clause>) {
             || (word == "and" && words::AFTER_AND.contains(&next))
             || (word == "so" && words::AFTER_SO.contains(&next));
         let explains = words::BECAUSE.contains(&word.as_str());
-        if (turns || explains) && !(current.words.is_empty() && !explains) {
+        if explains || (turns && !current.words.is_empty()) {
             let next = Clause { asked, reason: explains, ..Clause::default() };
             let done = std::mem::replace(&mut current, next);
             if !done.words.is_empty() {

@@ -139,11 +139,35 @@ pub(super) fn reports_outside(clauses: &[Clause], table: &Table) -> bool {
     clauses.iter().any(|clause| !table.matches(&clause.words) && read(clause).mark.is_some())
 }
 
+/// Whether a clause is a plain "no".
+pub(super) fn says_no(clauses: &[Clause]) -> bool {
+    clauses.iter().any(|clause| matches!(clause.words.as_slice(), [word] if words::NO.contains(&word.as_str())))
+}
+
+/// The places in a clause that say something, before it is weighed what they say together.
+struct Spans {
+    urges: Vec<Span>,
+    parts: Vec<Span>,
+    refusals: Vec<Span>,
+    rests: Vec<Span>,
+    not_yet: bool,
+    /// `3/4`.
+    fraction: bool,
+}
+
+/// What came of the reports of doing: where the last that stands is, and the last that is denied.
+#[derive(Default)]
+struct Deeds {
+    did: Option<usize>,
+    undone: Option<usize>,
+    nearly: bool,
+    ahead: bool,
+}
+
 fn read(clause: &Clause) -> Reading {
     let tables = &*TABLES;
-    let mut reading = Reading { reason: clause.reason, ..Reading::default() };
     let urges = tables.urge.find_all(&clause.words);
-    reading.urges = !urges.is_empty();
+    let mut reading = Reading { reason: clause.reason, urges: !urges.is_empty(), ..Reading::default() };
     if tables.hypothetical.matches(&clause.words)
         || (!reading.urges && tables.question.matches(&clause.words) && !tables.request.matches(&clause.words))
     {
@@ -155,87 +179,113 @@ fn read(clause: &Clause) -> Reading {
         words[span.from..span.to].iter_mut().for_each(|word| "·".clone_into(word));
     }
     let words = words.as_slice();
-
     reading.struggles = reading.urges || tables.struggle.matches(words);
     reading.underway = tables.underway.matches(words);
 
-    let not_yet = tables.not_yet.matches(words);
-    let parts: Vec<Span> =
-        tables.part.find_all(words).into_iter().filter(|span| !left(words, *span, words::PART_AHEAD)).collect();
-    let refusals = if reading.urges { Vec::new() } else { tables.did_not.find_all(words) };
-    let deeds = tables.did.find_all(words);
-    let rests: Vec<Span> =
-        tables.rest.find_all(words).into_iter().filter(|span| !closely_denied(words, *span)).collect();
+    let spans = spans(words, urges);
+    let mut deeds = deeds(words, &spans, clause.asked);
+    let counted = counts(words) && !deeds.ahead && !reading.underway;
+    let only_counted = deeds.did.is_none() && deeds.undone.is_none() && counted && !clause.asked;
+    if only_counted {
+        deeds.did = Some(0);
+    }
+    let whole = whole(words, &spans);
+    reading.mark = mark(words, &spans, &deeds, whole);
+    if reading.underway && matches!(reading.mark, Some(Mark::Did { whole: false } | Mark::Part)) {
+        reading.mark = None;
+    }
+    let claimed: Vec<Span> = match reading.mark {
+        Some(Mark::NotYet) => Vec::new(),
+        _ => [spans.refusals, spans.parts, spans.rests].concat(),
+    };
+    reading.asked = tables.request.matches(words) || tables.moves.matches(words);
+    reading.timed = names_a_time(words, reading.mark, &claimed);
+    let denies_quitting = (!quitting_denied.is_empty()).then_some(Mark::Did { whole: false });
+    reading.hint = hint(words, reading.struggles).or(denies_quitting);
+    reading
+}
 
-    let mut did = None;
-    let mut ahead = false;
-    let mut undone = refusals.iter().map(|span| span.from).max();
-    let mut nearly = false;
-    for span in deeds {
-        if refusals.iter().chain(&rests).chain(&urges).any(|other| span.from < other.to && other.from < span.to) {
-            continue;
-        }
+fn spans(words: &[String], urges: Vec<Span>) -> Spans {
+    let tables = &*TABLES;
+    let mut parts = tables.part.find_all(words);
+    parts.retain(|span| !left(words, *span, words::PART_AHEAD));
+    let theirs = |span: &Span| {
+        let subject = span.from.checked_sub(1).and_then(|at| words.get(at));
+        subject.is_some_and(|word| words::OTHERS.contains(&word.as_str()))
+    };
+    let mut refusals = if urges.is_empty() { tables.did_not.find_all(words) } else { Vec::new() };
+    refusals.retain(|span| !theirs(span));
+    let mut rests = tables.rest.find_all(words);
+    rests.retain(|span| !closely_denied(words, *span));
+    Spans {
+        urges,
+        parts,
+        refusals,
+        rests,
+        not_yet: tables.not_yet.matches(words),
+        fraction: words.iter().any(|word| is_fraction(word)),
+    }
+}
+
+/// Weighs every report of doing against what stands to its left.
+fn deeds(words: &[String], spans: &Spans, asked: bool) -> Deeds {
+    let claimed = || spans.refusals.iter().chain(&spans.rests).chain(&spans.urges);
+    let mut deeds = Deeds { undone: spans.refusals.iter().map(|span| span.from).max(), ..Deeds::default() };
+    for span in TABLES.did.find_all(words) {
         let before = &words[..span.from];
-        if before.last().is_some_and(|word| words::NOT_MINE.contains(&word.as_str())) && words[span.from] != "back" {
+        // "Done eating", "finished cooking".
+        let of_another_thing = span.to == span.from + 1
+            && words
+                .get(span.to)
+                .is_some_and(|next| next.ends_with("ing") && !words::class("act").contains(&next.as_str()));
+        let of_another_person =
+            before.last().is_some_and(|word| words::NOT_MINE.contains(&word.as_str())) && words[span.from] != "back";
+        if of_another_thing || of_another_person || claimed().any(|other| span.from < other.to && other.from < span.to)
+        {
             continue;
         }
         if denied(words, span) {
-            undone = undone.max(Some(span.from));
+            deeds.undone = deeds.undone.max(Some(span.from));
         } else if near(before) {
-            nearly |=
+            deeds.nearly |=
                 before.iter().rev().take(2).any(|word| matches!(word.as_str(), "half" | "nearly" | "almost" | "casi"));
-            ahead = true;
+            deeds.ahead = true;
         } else if left(words, span, words::AHEAD) {
-            ahead = true;
-        } else if !clause.asked || clause.words.len() > 3 {
-            did = did.max(Some(span.from));
+            deeds.ahead = true;
+        } else if !asked || words.len() > 3 {
+            deeds.did = deeds.did.max(Some(span.from));
         }
     }
-    // "Finished half of it" is half; "did half, then did the lot" is the lot.
-    let last_part = parts.iter().map(|span| span.from).max();
-    let whole = tables.whole_of_it.find_all(words).into_iter().any(|span| {
+    deeds
+}
+
+/// Whether the whole of it is said to be done: "finished half of it" is half, "did half, then did the lot" is the lot.
+fn whole(words: &[String], spans: &Spans) -> bool {
+    let last_part = spans.parts.iter().map(|span| span.from).max();
+    TABLES.whole_of_it.find_all(words).into_iter().any(|span| {
         last_part.is_none_or(|at| span.from >= at)
             && !denied(words, span)
             && !left(words, span, words::AHEAD)
             && !near(&words[..span.from])
-    });
-    let counted = counts(words) && !ahead && !reading.underway;
-    if did.is_none() && counted && undone.is_none() && !clause.asked {
-        did = Some(0);
+    })
+}
+
+fn mark(words: &[String], spans: &Spans, deeds: &Deeds, whole: bool) -> Option<Mark> {
+    if spans.not_yet && deeds.did.is_none() {
+        return Some(Mark::NotYet);
     }
-    reading.mark = if not_yet && did.is_none() {
-        Some(Mark::NotYet)
-    } else if (!parts.is_empty() || nearly)
-        && !(whole && (did.is_some() || words.windows(2).any(|pair| pair[0] == "other" && pair[1] == "half")))
-    {
-        Some(Mark::Part)
-    } else if !parts.is_empty() || nearly {
-        Some(Mark::Did { whole: true })
-    } else {
-        match (did, undone) {
-            (Some(at), Some(other)) if at < other => Some(refusal(words, other)),
-            (Some(_), _) => Some(Mark::Did { whole }),
-            (None, Some(at)) => Some(if rests.is_empty() { refusal(words, at) } else { Mark::Rest }),
-            (None, None) if !rests.is_empty() && !ahead_of(words, &rests) => Some(Mark::Rest),
-            (None, None) => None,
-        }
-    };
-    if reading.underway && matches!(reading.mark, Some(Mark::Did { whole: false } | Mark::Part)) {
-        reading.mark = None;
+    if !spans.parts.is_empty() || deeds.nearly || spans.fraction {
+        let other_half = words.windows(2).any(|pair| pair[0] == "other" && pair[1] == "half");
+        let made_whole = whole && (deeds.did.is_some() || other_half);
+        return Some(if made_whole { Mark::Did { whole } } else { Mark::Part });
     }
-    let claimed: Vec<Span> = if matches!(reading.mark, Some(Mark::NotYet)) {
-        Vec::new()
-    } else {
-        [refusals.as_slice(), parts.as_slice(), rests.as_slice()].concat()
-    };
-    reading.asked = tables.request.matches(words) || tables.moves.matches(words);
-    reading.timed = names_a_time(words, reading.mark, &claimed);
-    if reading.timed && matches!(reading.mark, Some(Mark::Did { .. })) && !whole && did == Some(0) && counted {
-        reading.mark = None;
+    match (deeds.did, deeds.undone) {
+        (Some(did), Some(undone)) if did < undone => Some(refusal(words, undone)),
+        (Some(_), _) => Some(Mark::Did { whole }),
+        (None, Some(at)) if spans.rests.is_empty() => Some(refusal(words, at)),
+        (None, Some(_)) => Some(Mark::Rest),
+        (None, None) => (!spans.rests.is_empty() && !ahead_of(words, &spans.rests)).then_some(Mark::Rest),
     }
-    reading.hint =
-        hint(words, reading.struggles).or((!quitting_denied.is_empty()).then_some(Mark::Did { whole: false }));
-    reading
 }
 
 /// Rest that is only wanted or asked about.
@@ -290,9 +340,36 @@ fn counts(words: &[String]) -> bool {
             })
     });
     let emoji = |word: &String| word == "emojidone" || word == "emojitick";
+    // "30 minute on the rower", "2 hour of tennis"; but "in 30 minute at the gym" is to come.
+    let spell = words.iter().enumerate().any(|(at, word)| {
+        is_number(word)
+            && matches!(words.get(at + 1).map(String::as_str), Some("minute" | "hour"))
+            && matches!(words.get(at + 2).map(String::as_str), Some("of" | "on" | "with"))
+            && at
+                .checked_sub(1)
+                .and_then(|before| words.get(before))
+                .is_none_or(|before| before != "in" && before != "me")
+    });
     let sport =
         words.iter().any(|word| feat(word) || words::class("act").contains(&word.as_str())) && words.iter().any(emoji);
-    amount || sport
+    amount || spell || sport || past_of_an_activity(words)
+}
+
+/// "Battled through my session", "loved the swim": a past form that no table has, and after it what people set out to do.
+fn past_of_an_activity(words: &[String]) -> bool {
+    let past = |word: &String| word.len() > 4 && word.ends_with("ed") && !words::NO_DEED.contains(&word.as_str());
+    words.iter().position(past).is_some_and(|at| {
+        !words[..at]
+            .iter()
+            .any(|word| words::DENIES.contains(&word.as_str()) || words::NOT_MINE.contains(&word.as_str()))
+            && words[at..].iter().take(5).any(|word| words::class("feat").contains(&word.as_str()))
+    })
+}
+
+/// `3/4`, `2/5`: less than the whole, and no score out of ten.
+fn is_fraction(word: &str) -> bool {
+    let parts = word.split_once('/').and_then(|(a, b)| Some((a.parse::<u32>().ok()?, b.parse::<u32>().ok()?)));
+    parts.is_some_and(|(part, whole)| part < whole && whole != 10)
 }
 
 fn names_a_time(words: &[String], mark: Option<Mark>, claimed: &[Span]) -> bool {

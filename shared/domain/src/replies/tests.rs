@@ -164,9 +164,28 @@ fn the_scope_of_stopping_is_understood() {
     let cases: [(Option<StopScope>, &[&str]); 4] = [
         (
             Some(StopScope::Calls),
-            &["calls", "Just the calls", "stop ringing", "calls please, texts are fine", "llamadas"],
+            &[
+                "calls",
+                "Just the calls",
+                "stop ringing",
+                "calls please, texts are fine",
+                "don't call me",
+                "ok just the calls",
+                "keep the texts, stop the calls",
+                "llamadas",
+            ],
         ),
-        (Some(StopScope::Messages), &["texts", "the messages", "not the calls, just the texts", "mensajes"]),
+        (
+            Some(StopScope::Messages),
+            &[
+                "texts",
+                "the messages",
+                "not the calls, just the texts",
+                "everything except the calls",
+                "please don't text",
+                "mensajes",
+            ],
+        ),
         (Some(StopScope::Everything), &["both", "everything", "all of it", "calls and texts", "todo", "stop"]),
         (None, &["what do you mean", "", "later"]),
     ];
@@ -191,7 +210,7 @@ fn buttons_are_known_by_their_ids() {
 
 #[test]
 fn every_class_that_a_pattern_names_exists() {
-    for table in words::TABLES_OF_PATTERNS {
+    for table in phrases::TABLES_OF_PATTERNS {
         for pattern in *table {
             for word in pattern.split([' ', '/']).filter_map(|word| word.strip_prefix('~')) {
                 assert!(!words::class(word.trim_end_matches('?')).is_empty(), "{pattern:?} names the class {word:?}");
