@@ -575,8 +575,9 @@ pub(crate) fn add_changed_user(
     }
     add_resume_timers(transaction, before, after, now)?;
     if onboarding || plans_differently(before, after) {
-        let mut dates = vec![days::local_date(now, &after.timezone), days::local_date(now, &before.timezone)];
-        dates.dedup();
+        let mut dates = days::days_planned_at(now, &after.timezone);
+        let elsewhere = days::days_planned_at(now, &before.timezone);
+        dates.extend(elsewhere.into_iter().filter(|date| !dates.contains(date)).collect::<Vec<_>>());
         outbox::add(transaction, &Effect::PlanUser { user_id: after.id, dates, from: now }, now)?;
     }
     Ok(profile)
