@@ -537,7 +537,7 @@ async fn try_apply(world: &World, user: UserId, change: &Change) -> Option<()> {
         }
         Change::Invoice => {
             let mut wallet = me.wallet(now);
-            wallet.start_period(now, now + SignedDuration::from_hours(30 * 24));
+            wallet.start_period(now, now + SignedDuration::from_hours(30 * 24), now);
             transaction.wallet(user, &wallet);
             return Box::pin(transaction.commit()).await.ok();
         }
