@@ -216,7 +216,8 @@ impl<'a> Ledger<'a> {
         }
         // Not only a kept day can bring a run to its milestone: a rest day that is told late joins two.
         self.take_bonuses(&mut result);
-        if first {
+        // What is told weeks later needs no word of praise; and no cap was reached, the day is only too old to donate for.
+        if first && result.cap_reached != Some(CapReached::TooOld) {
             self.notices.push(self.confirmation(&result));
         }
         self.follow(&logged);

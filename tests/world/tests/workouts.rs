@@ -387,3 +387,24 @@ async fn a_plan_of_a_call_without_a_time_is_no_commitment_once_it_is_deleted() {
     world.advance(days(2)).await;
     assert_eq!(mara.stats().await["current_streak"], 1);
 }
+
+/// What a day has given is known for 40 days back from the newest day that gave; an older one gives nothing, and says why.
+#[tokio::test]
+async fn a_plan_that_is_logged_after_more_than_40_days_counts_and_donates_nothing() {
+    let (world, mara) = noon().await;
+    let old = mara.plan("Run", world.now()).await;
+    for part in [21, 20] {
+        // A session lives for 30 days without use.
+        world.advance(days(part)).await;
+        mara.stats().await;
+    }
+    let new = mara.plan("Swim", world.now()).await;
+    assert_eq!(mara.log(&new, "completed").await["donated"], 1.5);
+    world.settle().await;
+    let told = mara.messages_out().await.len();
+    let logged = mara.log(&old, "completed").await;
+    assert_eq!((&logged["donated"], &logged["cap_reached"]), (&json!(0.0), &json!("too_old")));
+    world.settle().await;
+    assert_eq!(mara.messages_out().await.len(), told, "no cap was reached, so nobody is told that one was");
+    assert_eq!(mara.stats().await["total_workouts"], 2);
+}

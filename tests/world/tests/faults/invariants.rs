@@ -321,7 +321,7 @@ fn kept_workouts_donated(seen: &Seen) -> Vec<String> {
             for donation in &donations {
                 *periods.entry(text(donation, "period_start")).or_default() += amount(donation, "amount");
             }
-            let full = of_day >= daily || periods.values().any(|sum| *sum >= monthly);
+            let full = of_day >= daily || monthly == 0 || periods.values().any(|sum| *sum >= monthly);
             if !full {
                 found.push(format!(
                     "{} of {date} is {} and donated nothing",
@@ -995,10 +995,12 @@ fn one_effect_a_key(seen: &Seen) -> Vec<String> {
             }
             "/api/calls" => {
                 let user = sent[0].request.who.as_ref().unwrap().key();
-                let same = |call: &&Value| {
+                let same = |call: &Value| {
                     call["user_id"] == user.as_str() && text(call, "scheduled_time") == text(body, "scheduled_time")
                 };
-                seen.of("call").filter(same).count()
+                // Also one that was moved since.
+                let ever = seen.puts("call").filter(|(_, call)| same(call));
+                ever.map(|(_, call)| text(call, "id")).collect::<BTreeSet<_>>().len()
             }
             _ => continue,
         };

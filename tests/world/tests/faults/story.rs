@@ -213,7 +213,8 @@ async fn keep_the_habit(driver: &mut Driver, until: jiff::Timestamp) {
     }
 }
 
-/// No more faults; all that was held back comes; and a day passes in which every lease and every retry has its end.
+/// No more faults; all that was held back comes; and two days pass in which every pause with an end, every call of the day that it
+/// ends on, every lease and every retry has its end.
 async fn rest(driver: &mut Driver) {
     driver.schedule.note("quiet");
     driver.schedule.disturb(0, 0);
@@ -228,7 +229,7 @@ async fn rest(driver: &mut Driver) {
             driver.world.simulators.hang_up(&call.call_id, CallScript::nothing());
         }
     }
-    let until = driver.world.now() + SignedDuration::from_hours(30);
+    let until = driver.world.now() + SignedDuration::from_hours(54);
     Box::pin(driver.advance_to(until)).await;
     Box::pin(driver.run_due(Vec::new())).await;
 }
