@@ -600,14 +600,15 @@ async fn commit(ivy: &Ivy, transaction: Transaction<'_>, profile: Profile) -> Re
     }
 }
 
-/// Moves a user's days to the zone and day start they have now; answers the days that the move makes too short to be missed.
-fn move_days(before: &User, after: &mut User, now: Timestamp) -> Option<(Date, Date)> {
+/// Moves a user's days to the zone and day start they have now; answers, where they moved, the day in progress and the days that
+/// the move makes too short to be missed.
+fn move_days(before: &User, after: &mut User, now: Timestamp) -> Option<(Date, Option<(Date, Date)>)> {
     if (&before.timezone, before.day_start) == (&after.timezone, after.day_start) {
         return None;
     }
     let moved = before.days().moved(&after.timezone, after.day_start, now);
     after.held_day = moved.held;
-    moved.excused
+    Some((before.days().date_of(now), moved.excused))
 }
 
 /// What a day's plan follows from.
@@ -649,7 +650,7 @@ pub(crate) fn add_changed_user(
 ) -> Result<Profile, Error> {
     let mut profile = Profile { user: User { updated_at: now, ..changed }, cipher: me.profile.cipher.clone() };
     let before = me.user();
-    let excused = move_days(before, &mut profile.user, now);
+    let moved = move_days(before, &mut profile.user, now);
     let after = &profile.user;
     transaction.user(&profile);
     add_ownership(ivy, transaction, me, &profile);
@@ -663,13 +664,14 @@ pub(crate) fn add_changed_user(
     let onboarding = before.onboarded_at.is_none() && after.onboarded_at.is_some();
     let other_days = after.preferred_days != before.preferred_days || onboarding;
     let other_pause = (after.status, after.resumes_at) != (before.status, before.resumes_at);
-    if other_days || excused.is_some() || other_pause {
-        let mut progress = me.progress();
+    let known = me.progress();
+    let mut progress = known.clone();
+    if let Some((today, too_short)) = moved {
+        progress.streak.moved(today, too_short);
+    }
+    if other_days || other_pause || progress != known {
         if other_days {
             progress.streak.set_preferred_days(after.preferred_days, after.days().date_of(now));
-        }
-        if let Some((from, until)) = excused {
-            progress.streak.excuse(from, until);
         }
         if other_pause {
             freeze(&mut progress, before, after, now);
@@ -678,8 +680,9 @@ pub(crate) fn add_changed_user(
     }
     add_resume_timers(transaction, before, after, now)?;
     if onboarding || plans_differently(before, after) {
-        let mut dates = vec![days::local_date(now, &after.timezone), days::local_date(now, &before.timezone)];
-        dates.dedup();
+        let mut dates = days::days_planned_at(now, &after.timezone);
+        let elsewhere = days::days_planned_at(now, &before.timezone);
+        dates.extend(elsewhere.into_iter().filter(|date| !dates.contains(date)).collect::<Vec<_>>());
         outbox::add(transaction, &Effect::PlanUser { user_id: after.id, dates, from: now }, now)?;
     }
     Ok(profile)

@@ -3,7 +3,8 @@
 //! `plan-day` finds the zones whose local day begins in the hour of its event and puts one job per zone and shard on a queue;
 //! `plan-users` works a page of users off and puts the next page on the queue. A call's id follows from user, date and type, so
 //! planning a day twice, from a replayed event or a repeated page, creates nothing new. A user whose zone, windows or
-//! preferences changed is planned again for what remains of the day: calls that still wait are moved or cancelled.
+//! preferences changed is planned again for what remains of the day: calls that still wait are moved or cancelled. A day that
+//! was planned in one zone and withdrawn by a move comes again in the other: its calls, under their old ids, come back then.
 
 use std::time::Duration;
 
@@ -13,8 +14,9 @@ use ivy_domain::{
     days,
     message::{Notice, Via},
     planning::{CallHistory, Channel, PlannedCall, call_id, calls_for},
+    user::CommunicationPreference,
 };
-use ivy_store::{Me, Profile, StoreError, StoredCall, keys};
+use ivy_store::{Contact, Me, Profile, StoreError, StoredCall, keys};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +35,8 @@ const PAGE: u32 = 25;
 const REPLANNED: &str = "replanned";
 /// Causes of calls that something withdrew which can be taken back: then the calls come back.
 const WITHDRAWN: [&str; 3] = [REPLANNED, accounts::PAUSED, accounts::CONSENT_WITHDRAWN];
-/// For so long after onboarding the first call may still be outstanding.
-const ONBOARDING_DAYS: i32 = 15;
+/// For so many days back it is asked whether an onboarding call rang: every week has calls.
+const TRIED_DAYS: i32 = 7;
 
 /// The body on the `plan-users` queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,10 +93,10 @@ pub async fn plan_users(ivy: &Ivy, queues: &dyn Queues, job: &PlanJob) -> Result
                 queues.send(Queue::PlanUsers, json(&next)?, Duration::ZERO).await?;
             }
             let mut failure = None;
-            for profile in ivy.store.profiles(&page.items).await? {
+            for (profile, contact) in ivy.store.profiles_and_contacts(&page.items).await? {
                 // The index may be behind a move to another zone, which planned the user by itself.
                 if profile.user.timezone == *zone
-                    && let Err(error) = plan_page_user(ivy, &profile, *date).await
+                    && let Err(error) = plan_page_user(ivy, &profile, &contact, *date).await
                 {
                     tracing::error!(event = "user_not_planned", user_id = %profile.user.id, error = error.name());
                     failure = Some(error);
@@ -124,13 +126,13 @@ pub async fn plan_users(ivy: &Ivy, queues: &dyn Queues, job: &PlanJob) -> Result
 }
 
 /// Plans a user of a page, whose pause may be over without its timer having said so.
-async fn plan_page_user(ivy: &Ivy, profile: &Profile, date: Date) -> Result<(), Error> {
+async fn plan_page_user(ivy: &Ivy, profile: &Profile, contact: &Contact, date: Date) -> Result<(), Error> {
     let mut profile = profile.clone();
     if profile.user.resume_if_due(ivy.now()) {
         tracing::warn!(event = "pause_ended_by_planning", user_id = %profile.user.id);
         accounts::resume_when_due(ivy, profile.user.id).await?;
     }
-    plan_user(ivy, &profile, date).await
+    plan_user(ivy, &profile, contact, date).await
 }
 
 fn voice_calls(user: &User, date: Date, history: &CallHistory) -> Vec<PlannedCall> {
@@ -145,7 +147,7 @@ async fn plan_messages(ivy: &Ivy, profile: &Profile, date: Date, from: Timestamp
         return Ok(());
     }
     // In whatever order the first call comes: it is a call for everybody.
-    let planned = calls_for(user, date, &CallHistory { onboarding_call_done: true });
+    let planned = calls_for(user, date, &CallHistory { onboarding_call_done: true, ..CallHistory::default() });
     for planned in planned.iter().filter(|planned| planned.channel == Channel::Message && planned.due_at >= from) {
         let (name, due_at) = (user.first_name.clone(), planned.due_at);
         let notice = match planned.call_type {
@@ -173,7 +175,7 @@ async fn plan_messages(ivy: &Ivy, profile: &Profile, date: Date, from: Timestamp
 pub(crate) fn no_longer_planned(me: &Me, due_at: Timestamp, now: Timestamp) -> Option<&'static str> {
     let user = me.user();
     let date = days::local_date(due_at, &user.timezone);
-    let planned = calls_for(user, date, &CallHistory { onboarding_call_done: true });
+    let planned = calls_for(user, date, &CallHistory { onboarding_call_done: true, ..CallHistory::default() });
     if !planned.iter().any(|planned| planned.channel == Channel::Message && planned.due_at == due_at) {
         return Some("planned_otherwise");
     }
@@ -186,22 +188,51 @@ fn new_call(user: &User, planned: &PlannedCall, now: Timestamp) -> StoredCall {
     StoredCall::new(Call::scheduled(id, user.id, planned.call_type, planned.due_at, planned.window, zone, now))
 }
 
-/// Plans a whole day of a user. Calls that exist stay as they are.
-async fn plan_user(ivy: &Ivy, profile: &Profile, date: Date) -> Result<(), Error> {
+/// What planning a day needs to know of earlier ones.
+async fn history(ivy: &Ivy, user: &User, contact: &Contact, date: Date) -> Result<CallHistory, Error> {
+    let onboarding_call_done = contact.onboarding_call_done;
+    // Nobody rings who only writes.
+    if onboarding_call_done || user.communication_preference == CommunicationPreference::Async {
+        return Ok(CallHistory { onboarding_call_done, ..CallHistory::default() });
+    }
+    let earlier = (1..=TRIED_DAYS).map(|back| call_id(user.id, days::plus_days(date, -back), CallType::Onboarding));
+    let calls = ivy.store.calls(user.id, &earlier.collect::<Vec<_>>()).await?;
+    let onboarding_call_tried = calls.iter().any(|stored| stored.call.attempts > 0);
+    Ok(CallHistory { onboarding_call_tried, ..CallHistory::default() })
+}
+
+/// Plans a whole day of a user. Calls that exist stay as they are, but for those that were planned for another zone's day of
+/// this date: a move withdrew them, or has yet to.
+async fn plan_user(ivy: &Ivy, profile: &Profile, contact: &Contact, date: Date) -> Result<(), Error> {
     let user = &profile.user;
-    let recently = user
-        .onboarded_at
-        .is_some_and(|at| days::days_between(days::local_date(at, &user.timezone), date) <= ONBOARDING_DAYS);
-    let onboarding_call_done =
-        if recently { ivy.store.me(user.id).await?.is_none_or(|me| me.contact.onboarding_call_done) } else { true };
-    for planned in voice_calls(user, date, &CallHistory { onboarding_call_done }) {
-        create_call(ivy, user, &planned).await?;
+    for planned in voice_calls(user, date, &history(ivy, user, contact, date).await?) {
+        if !create_call(ivy, user, &planned).await? {
+            until_settled(ivy, || plan_again(ivy, user, &planned)).await?;
+        }
     }
     plan_messages(ivy, profile, date, ivy.now()).await
 }
 
-/// Writes a planned call with its timer, unless it is there already.
-async fn create_call(ivy: &Ivy, user: &User, planned: &PlannedCall) -> Result<(), Error> {
+/// Brings a call that exists in line with the plan of its day, if it waits or was withdrawn.
+async fn plan_again(ivy: &Ivy, user: &User, planned: &PlannedCall) -> Result<(), Error> {
+    let now = ivy.now();
+    let (me, stored, _) =
+        ivy.store.me_and_call(user.id, call_id(user.id, planned.date, planned.call_type), None).await?;
+    let (Some(me), Some(stored)) = (me.map(|me| me.at(now)), stored) else { return Ok(()) };
+    // Since the page was read the user may have changed; whoever moved meanwhile was planned by the move.
+    let history = history(ivy, me.user(), &me.contact, planned.date).await?;
+    let wanted = voice_calls(me.user(), planned.date, &history);
+    let planned = wanted.iter().find(|wanted| wanted.call_type == planned.call_type && wanted.due_at >= now);
+    let Some(planned) = planned.filter(|_| me.user().timezone == user.timezone) else { return Ok(()) };
+    let call = &stored.call;
+    if call.state == CallState::Scheduled && (call.window == planned.window || call.was_rescheduled()) {
+        return Ok(());
+    }
+    realign(ivy, &me, &stored, Some(planned)).await
+}
+
+/// Writes a planned call with its timer; whether it was not there before.
+async fn create_call(ivy: &Ivy, user: &User, planned: &PlannedCall) -> Result<bool, Error> {
     let now = ivy.now();
     let stored = new_call(user, planned, now);
     let effect = Effect::SetCallTimer { user_id: user.id, call_id: stored.call.id, due_at: planned.due_at };
@@ -212,26 +243,36 @@ async fn create_call(ivy: &Ivy, user: &User, planned: &PlannedCall) -> Result<()
         Ok(()) => {
             let call_type = planned.call_type.name();
             tracing::info!(event = "call_scheduled", call_id = %stored.call.id, user_id = %user.id, call_type);
-            Ok(())
+            Ok(true)
         }
-        Err(StoreError::ConditionFailed(_)) => Ok(()),
+        Err(StoreError::ConditionFailed(_)) => Ok(false),
         Err(error) => Err(error.into()),
     }
 }
 
-/// Brings the planned calls of some days in line with the user as they are now, from a moment on. Days other than today in
-/// the user's zone keep nothing that still waits: they were planned under another zone.
+/// Brings the planned calls of some days in line with the user as they are now, from a moment on. Days that are not planned
+/// yet in the user's zone, or are over there, keep nothing that still waits: they were planned under another zone.
 async fn replan_user(ivy: &Ivy, user: UserId, dates: &[Date], from: Timestamp) -> Result<(), Error> {
     for date in dates {
         until_settled(ivy, || async move {
             let me = ivy.me(user).await?;
-            let history = CallHistory { onboarding_call_done: me.contact.onboarding_call_done };
+            let ids: Vec<_> = CallType::ALL.iter().map(|call_type| call_id(user, *date, *call_type)).collect();
+            let calls = ivy.store.calls(user, &ids).await?;
             let mut wanted = Vec::new();
-            if *date == days::local_date(from, &me.user().timezone) {
+            if days::days_planned_at(from, &me.user().timezone).contains(date) {
+                let mut history = history(ivy, me.user(), &me.contact, *date).await?;
+                let to_come = |call: &Call| call.state == CallState::Scheduled && call.scheduled_time >= from;
+                match calls.iter().find(|stored| stored.call.call_type == CallType::Onboarding) {
+                    Some(stored) if !is_withdrawn(&stored.call) && !to_come(&stored.call) => {
+                        // The day has had it, whatever came of it, or has it now: the other window has the usual call.
+                        history.onboarding_call_at = Some(stored.call.scheduled_time);
+                        history.onboarding_call_done |= stored.call.state != CallState::Scheduled;
+                    }
+                    _ => history.onboarding_not_before = Some(from),
+                }
                 wanted = voice_calls(me.user(), *date, &history);
             }
-            let ids: Vec<_> = CallType::ALL.iter().map(|call_type| call_id(user, *date, *call_type)).collect();
-            for stored in ivy.store.calls(user, &ids).await? {
+            for stored in calls {
                 // A time that the user chose stays, whatever the plan says now.
                 if stored.call.state == CallState::Scheduled && stored.call.was_rescheduled() {
                     wanted.retain(|planned| planned.call_type != stored.call.call_type);
@@ -259,15 +300,24 @@ async fn replan_user(ivy: &Ivy, user: UserId, dates: &[Date], from: Timestamp) -
     Ok(())
 }
 
+/// Whether something withdrew a call that can be taken back.
+fn is_withdrawn(call: &Call) -> bool {
+    call.state == CallState::Cancelled && call.cause.as_deref().is_some_and(|cause| WITHDRAWN.contains(&cause))
+}
+
+/// Whether a plan may move a call, or bring it back.
+fn may_change(call: &Call) -> bool {
+    call.state == CallState::Scheduled || is_withdrawn(call)
+}
+
 /// Moves, cancels or brings back a call that has not begun and is planned differently now.
 async fn realign(ivy: &Ivy, me: &Me, stored: &StoredCall, planned: Option<&PlannedCall>) -> Result<(), Error> {
     let now = ivy.now();
     let call = &stored.call;
-    let withdrawn =
-        call.state == CallState::Cancelled && call.cause.as_deref().is_some_and(|cause| WITHDRAWN.contains(&cause));
-    if call.state != CallState::Scheduled && !withdrawn {
+    if !may_change(call) {
         return Ok(());
     }
+    let withdrawn = is_withdrawn(call);
     let mut transaction = ivy.store.transaction();
     match planned {
         // The change that withdrew it was taken back: the call begins anew, under the id that it always has.

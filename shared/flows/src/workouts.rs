@@ -13,7 +13,7 @@ use crate::{
     retrying::{contended, until_settled},
 };
 
-/// A workout that was logged may be changed for this long.
+/// A workout that was logged may be changed for this long after it was logged first: a change does not prolong it.
 const CHANGEABLE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How far ahead a workout may be planned.
 const FURTHEST: SignedDuration = SignedDuration::from_hours(366 * 24);
@@ -46,6 +46,7 @@ pub(crate) fn planned(me: &ivy_store::Me, new: NewWorkout, source: ReportedBy, n
         user_id: me.id(),
         planned_activity: new.planned_activity,
         planned_time: Some(new.planned_time),
+        planned: true,
         planned_duration_minutes: new.planned_duration_minutes,
         actual_duration_minutes: None,
         status: WorkoutStatus::Planned,
@@ -58,6 +59,8 @@ pub(crate) fn planned(me: &ivy_store::Me, new: NewWorkout, source: ReportedBy, n
         created_at: now,
         updated_at: now,
         logged_at: None,
+        first_logged_at: None,
+        too_old_for_streak: false,
         version: 0,
     }
 }
@@ -119,7 +122,7 @@ pub async fn delete_workout(ivy: &Ivy, user: UserId, id: WorkoutId) -> Result<()
 }
 
 fn still_changeable(workout: &Workout, now: Timestamp) -> Result<(), Error> {
-    let logged_at = workout.logged_at.unwrap_or(workout.updated_at);
+    let logged_at = workout.told_first_at().unwrap_or(workout.updated_at);
     if now.duration_since(logged_at) > CHANGEABLE {
         let detail = "A logged workout can be changed for 7 days.".to_owned();
         return Err(Error::Conflict { slug: "too-late-to-change", detail });

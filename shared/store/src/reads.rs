@@ -11,8 +11,8 @@ use jiff::{Timestamp, civil::Date};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AdminAccount, IdempotencyRecord, Item, Line, Me, MessageOwner, Profile, Session, SignInRequest, Slot, Store,
-    StoreError, StoredCall, Transcript, UserCipher,
+    AdminAccount, Contact, IdempotencyRecord, Item, Line, Me, MessageOwner, Profile, Session, SignInRequest, Slot,
+    Store, StoreError, StoredCall, Transcript, UserCipher,
     entities::{entity_of, from_item, profile_from, string_of},
     keys::{self, Key},
 };
@@ -202,21 +202,29 @@ impl Store {
         self.get(keys::profile(user)).await?.map(|item| profile_from(item, &self.keyring)).transpose()
     }
 
-    /// The profiles of up to 100 users; those that are gone are left out. One batch.
-    pub async fn profiles(&self, users: &[UserId]) -> Result<Vec<Profile>, StoreError> {
+    /// The profiles of up to 50 users, each with what is known of its contacts; those that are gone are left out. One batch.
+    pub async fn profiles_and_contacts(&self, users: &[UserId]) -> Result<Vec<(Profile, Contact)>, StoreError> {
         if users.is_empty() {
             return Ok(Vec::new());
         }
-        let items = self.batch_get(users.iter().map(|user| keys::profile(*user)).collect()).await?;
-        // One that cannot be read must not keep the others from their day.
-        let open = |item| match profile_from(item, &self.keyring) {
-            Ok(profile) => Some(profile),
-            Err(error) => {
+        let wanted = users.iter().flat_map(|user| [keys::profile(*user), keys::contact(*user)]).collect();
+        let (mut profiles, mut contacts) = (Vec::new(), HashMap::new());
+        for item in self.batch_get(wanted).await? {
+            let owner = string_of(&item, "pk").unwrap_or_default().to_owned();
+            let read = match entity_of(&item) {
+                "contact" => from_item("contact", item).map(|contact: Contact| drop(contacts.insert(owner, contact))),
+                _ => profile_from(item, &self.keyring).map(|profile| profiles.push(profile)),
+            };
+            // One that cannot be read must not keep the others from their day.
+            if let Err(error) = read {
                 tracing::error!(event = "profile_unreadable", %error);
-                None
             }
+        }
+        let with_contact = |profile: Profile| {
+            let contact = contacts.remove(&keys::user_partition(profile.user.id)).unwrap_or_default();
+            (profile, contact)
         };
-        Ok(items.into_iter().filter_map(open).collect())
+        Ok(profiles.into_iter().map(with_contact).collect())
     }
 
     /// The workouts of one local day, in the order of their ids. Stubs of moved ones are left out.

@@ -11,6 +11,43 @@ use serde_json::{Value, json};
 
 const PHONE: &str = "+447700900150";
 
+const TUESDAY: Date = Date::constant(2026, 11, 24);
+const WEDNESDAY: Date = Date::constant(2026, 11, 25);
+
+fn time(text: &str) -> jiff::Timestamp {
+    text.parse().unwrap()
+}
+
+/// Somebody in a zone whose first talk is behind them.
+async fn known_in(zone: &str, now: &str) -> (World, Person) {
+    let world = World::at(now).await;
+    let joining = world.person(PHONE).tier("b2c_elite").signing_up("timezone", json!(zone));
+    let mara = Box::pin(joining.join(&world)).await;
+    world.simulators.set_persona(PHONE, talks(json!({})));
+    mara.schedule("rescue", world.now() + SignedDuration::from_mins(5)).await;
+    world.advance(SignedDuration::from_mins(20)).await;
+    for call in mara.calls().await {
+        let _ = mara
+            .client
+            .send("DELETE".parse().unwrap(), &format!("/api/calls/{}", call["id"].as_str().unwrap()), &[], "")
+            .await;
+    }
+    (world, mara)
+}
+
+/// The calls of a day that wait: type and window.
+async fn waiting_on(mara: &Person, date: Date) -> Vec<String> {
+    let mut waiting = calls(mara).await;
+    let of_day = date.strftime(" %m-%dT").to_string();
+    waiting.retain(|line| line.contains(" scheduled ") && line.contains(&of_day));
+    waiting
+}
+
+async fn moves_to(world: &World, mara: &Person, zone: &str) {
+    mara.client.patch("/api/users/me", json!({"timezone": zone}), 200).await;
+    world.settle().await;
+}
+
 async fn joined_at(now: &str, tier: &str) -> (World, Person) {
     let world = World::at(now).await;
     let mara = Box::pin(world.person(PHONE).tier(tier).join(&world)).await;
@@ -31,8 +68,13 @@ async fn calls(mara: &Person) -> Vec<String> {
 
 /// Works the pages of a London day off, as `plan-day` asks for them.
 async fn plan_london(world: &World, date: Date) {
+    plan(world, "Europe/London", date).await;
+}
+
+/// Works the pages of a zone's day off.
+async fn plan(world: &World, zone: &str, date: Date) {
     for shard in 0..keys::SHARDS {
-        let job = PlanJob::Page { zone: "Europe/London".parse().unwrap(), shard, date, after: None };
+        let job = PlanJob::Page { zone: zone.parse().unwrap(), shard, date, after: None };
         let body = serde_json::to_string(&job).unwrap();
         assert!(Box::pin(world.deliver_message(&delivery(Queue::PlanUsers, &body, world.now()))).await);
     }
@@ -236,4 +278,118 @@ async fn a_ladder_that_began_goes_on_in_its_own_window() {
     world.advance_to(at("21:15")).await;
     assert_eq!(calls(&mara).await, ["onboarding failed 11-23T18:00-20:00"]);
     assert_eq!(world.simulators.rings().len(), 3);
+}
+
+/// The move cancelled Tuesday's calls, and when Tuesday began in New York their ids were found: no calls all day.
+#[tokio::test]
+async fn a_day_that_a_move_westward_lives_again_has_its_calls() {
+    let (world, mara) = known_in("Europe/London", "2026-11-23T21:00:00Z").await;
+    world.advance_to(time("2026-11-24T03:00:00Z")).await;
+    plan_london(&world, TUESDAY).await;
+    assert_eq!(waiting_on(&mara, TUESDAY).await.len(), 2);
+    world.advance_to(time("2026-11-24T04:00:00Z")).await;
+    moves_to(&world, &mara, "America/New_York").await;
+    assert!(waiting_on(&mara, TUESDAY).await.is_empty(), "23:00 on Monday in New York");
+    world.advance_to(time("2026-11-24T08:00:00Z")).await;
+    plan(&world, "America/New_York", TUESDAY).await;
+    let planned = ["morning_planning scheduled 11-24T12:30-14:00", "evening_review scheduled 11-24T23:00-01:00"];
+    assert_eq!(waiting_on(&mara, TUESDAY).await, planned);
+    let timers = world.timers.set_timers();
+    assert_eq!(timers.len(), 2);
+    plan(&world, "America/New_York", TUESDAY).await;
+    assert_eq!(
+        (waiting_on(&mara, TUESDAY).await, world.timers.set_timers()),
+        (planned.map(str::to_owned).to_vec(), timers)
+    );
+    world.advance_to(time("2026-11-25T03:00:00Z")).await;
+    assert_eq!(world.simulators.rings().len(), 3, "the first talk, and Tuesday's two");
+}
+
+#[tokio::test]
+async fn there_and_back_over_the_date_line_leaves_the_next_day_its_calls() {
+    let (world, mara) = known_in("America/Los_Angeles", "2026-11-24T02:00:00Z").await;
+    // 20:00 on Monday is 13:00 on Tuesday in Tokyo.
+    world.advance_to(time("2026-11-24T04:00:00Z")).await;
+    moves_to(&world, &mara, "Asia/Tokyo").await;
+    world.advance_to(time("2026-11-24T18:00:00Z")).await;
+    plan(&world, "Asia/Tokyo", WEDNESDAY).await;
+    assert_eq!(waiting_on(&mara, WEDNESDAY).await.len(), 1, "the morning; the evening lies on Wednesday in UTC too");
+    world.advance_to(time("2026-11-24T19:00:00Z")).await;
+    moves_to(&world, &mara, "America/Los_Angeles").await;
+    world.advance_to(time("2026-11-25T11:00:00Z")).await;
+    plan(&world, "America/Los_Angeles", WEDNESDAY).await;
+    let mut planned = calls(&mara).await;
+    planned.retain(|line| line.contains("scheduled"));
+    assert_eq!(planned, ["morning_planning scheduled 11-25T15:30-17:00", "evening_review scheduled 11-26T02:00-04:00"]);
+}
+
+/// India's 03:00 is half past nine in UTC: its day is planned at 02:30, and what changed until 03:00 was planned for yesterday only.
+#[tokio::test]
+async fn a_change_between_the_planning_of_a_day_and_its_beginning_is_not_lost() {
+    let (world, mara) = known_in("Asia/Kolkata", "2026-11-23T15:00:00Z").await;
+    world.advance_to(time("2026-11-23T21:00:00Z")).await;
+    plan(&world, "Asia/Kolkata", TUESDAY).await;
+    let evening = |line: &str| format!("evening_review scheduled 11-24T{line}");
+    assert_eq!(waiting_on(&mara, TUESDAY).await[1], evening("12:30-14:30"));
+    world.advance_to(time("2026-11-23T21:10:00Z")).await;
+    mara.client.patch("/api/users/me", json!({"evening_window": {"start": "19:00", "end": "20:00"}}), 200).await;
+    world.settle().await;
+    let planned = waiting_on(&mara, TUESDAY).await;
+    assert_eq!(planned[1], evening("13:30-14:30"));
+    mara.client.post("/api/users/me/pause", json!({"reason": "sick"}), 200).await;
+    world.settle().await;
+    assert!(waiting_on(&mara, TUESDAY).await.is_empty());
+    world.advance_to(time("2026-11-23T21:20:00Z")).await;
+    mara.client.post("/api/users/me/resume", json!({}), 200).await;
+    world.settle().await;
+    assert_eq!(waiting_on(&mara, TUESDAY).await, planned);
+}
+
+#[tokio::test]
+async fn the_onboarding_call_waits_for_consent_for_windows_and_for_an_answer() {
+    let world = World::new().await;
+    let refused = json!({"calls": false, "messages": true, "data_processing": true});
+    let joining =
+        world.person(PHONE).tier("b2c_pro").onboarding("evening_window", json!(null)).onboarding("consents", refused);
+    let mara = Box::pin(joining.onboarding("communication_preference", json!("mixed")).join(&world)).await;
+    world.simulators.set_persona(PHONE, Persona::NeverAnswers);
+    assert!(calls(&mara).await.is_empty());
+    world.advance_to(at("12:00")).await;
+    let consents = json!({"calls": true, "messages": true, "data_processing": true});
+    mara.client
+        .send(
+            "PUT".parse().unwrap(),
+            "/api/users/me/consents",
+            &[("content-type", "application/json")],
+            consents.to_string(),
+        )
+        .await
+        .expect(200);
+    world.settle().await;
+    assert!(calls(&mara).await.is_empty(), "the morning is over");
+    let evening = json!({"evening_window": {"start": "18:00", "end": "20:00"}});
+    mara.client.patch("/api/users/me", evening, 200).await;
+    world.settle().await;
+    assert_eq!(
+        calls(&mara).await,
+        ["onboarding scheduled 11-23T18:00-20:00"],
+        "in place of the morning that has passed"
+    );
+    world.advance_to(at("21:30")).await;
+    assert_eq!(
+        (calls(&mara).await, world.simulators.rings().len()),
+        (vec!["onboarding failed 11-23T18:00-20:00".to_owned()], 3)
+    );
+    // Nobody answered: it comes on the days that have calls, and those are Thursday and Sunday for Pro.
+    for (day, count) in [(24, 0), (25, 0), (26, 1)] {
+        world.advance_to(time(&format!("2026-11-{day}T03:00:00Z"))).await;
+        plan_london(&world, Date::constant(2026, 11, day)).await;
+        assert_eq!(waiting_on(&mara, Date::constant(2026, 11, day)).await.len(), count, "{day}");
+    }
+    world.simulators.set_persona(PHONE, talks(json!({})));
+    world.advance_to(time("2026-11-26T21:00:00Z")).await;
+    assert_eq!(calls(&mara).await.pop().unwrap(), "onboarding completed 11-26T18:00-20:00");
+    world.advance_to(time("2026-11-29T03:00:00Z")).await;
+    plan_london(&world, Date::constant(2026, 11, 29)).await;
+    assert_eq!(calls(&mara).await.pop().unwrap(), "weekly_planning scheduled 11-29T18:00-20:00");
 }

@@ -49,7 +49,7 @@ proptest! {
 fn the_made_up_lives_hold_what_they_should() {
     let mut runner = TestRunner::new(crate::always_the_same());
     let mut seen = BTreeSet::new();
-    let kinds = [(story().boxed(), 60), (crowded_story().boxed(), 200), (steady_story().boxed(), 20)];
+    let kinds = [(story().boxed(), 160), (crowded_story().boxed(), 200), (steady_story().boxed(), 20)];
     for (kind, lives) in kinds {
         for _ in 0..lives {
             let story = kind.new_tree(&mut runner).unwrap().current();
@@ -71,7 +71,7 @@ fn the_made_up_lives_hold_what_they_should() {
         "bonus of 90",
         "cut by the daily cap",
         "daily cap",
-        "early invoice",
+        "corrected when it could not be told any more",
         "frozen",
         "invoice",
         "invoice for the same period",
