@@ -16,6 +16,8 @@ pub struct Settings {
     /// Calls that the voice provider allows at once, and how many of them are kept for inbound calls and rescues.
     pub call_slots: u32,
     pub reserved_call_slots: u32,
+    /// Requests that one account may make in a minute.
+    pub user_requests_per_minute: u32,
     /// The wording of the consents that the app shows at present.
     pub consent_wording_version: String,
 }
@@ -32,6 +34,7 @@ impl Settings {
             from_numbers: vec![(String::new(), "+447700900999".to_owned())],
             call_slots: 20,
             reserved_call_slots: 4,
+            user_requests_per_minute: 120,
             consent_wording_version: "2026-11".to_owned(),
         }
     }

@@ -65,6 +65,7 @@ pub fn api(secrets: &WebhookSecrets) -> OpenApiRouter<AppState> {
         .merge(ivy_stats::get_transformation::router())
         .merge(ivy_stats::get_call_stats::router())
         .merge(ivy_stats::record_score::router())
+        .merge(ivy_stats::delete_scores::router())
         .merge(ivy_stats::record_marker::router())
         .merge(ivy_webhooks::retell_webhook::router(RetellKeys(vec![secret(&secrets.retell_api_key)])))
         .merge(ivy_webhooks::whatsapp_verify::router(VerifyToken(secret(&secrets.whatsapp_verify_token))))
