@@ -169,7 +169,7 @@ pub async fn erase_user(
         queues.send(Queue::EraseUsers, json(job)?, Duration::ZERO).await?;
         return Ok(Erased::GoesOn);
     }
-    let at_retell = erase_at_retell(retell, job.user_id).await.map_err(Error::from);
+    let at_retell = erase_at_retell(retell, job.user_id).await;
     let at_stripe = erase_at_stripe(stripe, &erasure).await.map(|()| None);
     let mut again = None;
     for (provider, result) in [("retell", at_retell), ("stripe", at_stripe)] {
