@@ -96,55 +96,83 @@ impl NewUser {
     }
 }
 
+/// The fault of a plan that is not to be had by signing up.
+#[must_use]
+pub fn not_by_signing_up(tier: Tier) -> Option<FieldError> {
+    (tier == Tier::B2bSponsor)
+        .then(|| FieldError::new("subscription_type", "is given by a company's invitation; choose a b2c one"))
+}
+
+/// The fault of too long a list of obstacles.
+#[must_use]
+pub fn too_many_obstacles(obstacles: &[Text<200>]) -> Option<FieldError> {
+    let most = User::MOST_OBSTACLES;
+    (obstacles.len() > most).then(|| FieldError::new("obstacles", format!("must have at most {most} entries")))
+}
+
+/// The fault of onboarding without consent to the processing of data.
+#[must_use]
+pub fn no_data_processing(granted: bool) -> Option<FieldError> {
+    (!granted).then(|| FieldError::new("consents.data_processing", "must be granted: without it Ivy cannot work"))
+}
+
 /// Signs a person up, and sends them their first sign-in link, in one transaction.
 ///
-/// Where the phone or the e-mail address has an account, the answer does not say so: it is that of a new account, none is made,
-/// and the link goes to the account's owner at that contact, in a transaction of the same size (decision 0006).
+/// The link always goes to the phone, so that the first sign-in proves the number that is to ring. Neither answer nor work says
+/// whether a contact has an account (decision 0006): where the phone has one, none is made and its owner gets the link; where
+/// the e-mail address has one, the new account is made without it. The transactions have the same size.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a plan that is not to be had by signing up; [`Error::RateLimited`] as for sign-in links.
+/// [`Error::Invalid`] for a plan that is not to be had by signing up; [`Error::RateLimited`] as for sign-in links, with which it
+/// shares the count of the phone.
 pub async fn create_user(ivy: &Ivy, new: NewUser, address: &str, once: Option<&Once<User>>) -> Result<User, Error> {
-    if new.subscription_type == Tier::B2bSponsor {
-        return Err(Error::invalid("subscription_type", "is given by a company's invitation; choose a b2c one"));
+    if let Some(fault) = not_by_signing_up(new.subscription_type) {
+        return Err(Error::Invalid(vec![fault]));
     }
+    let phone = Contact::Phone(new.phone.clone());
     sign_in::limit(ivy, "sign_up_address", address).await?;
-    sign_in::limit(ivy, "sign_up_contact", new.phone.as_str()).await?;
-    let new = &new;
+    sign_in::limit_links(ivy, &phone).await?;
+    let (new, phone) = (&new, &phone);
     until_settled(ivy, || async move {
         let now = ivy.now();
         let user = new.clone().user(now);
-        let phone = Contact::Phone(user.phone.clone());
         let email = user.email.clone().map(Contact::Email);
-        let by_phone = ivy.store.contact_owner(&phone).await?;
-        let by_email = match &email {
-            Some(email) => ivy.store.contact_owner(email).await?,
-            None => None,
+        let owner = ivy.store.contact_owner(phone).await?;
+        let email_taken = match &email {
+            Some(email) => ivy.store.contact_owner(email).await?.is_some(),
+            None => false,
         };
-        let owner = by_email.or(by_phone);
         // A new person costs the same read, of a user that does not exist.
         let known = ivy.store.profile(owner.unwrap_or(user.id)).await?;
-        let profile = Profile { cipher: ivy.store.keyring().new_user_cipher(user.id), user };
+        let answer = User { version: 1, ..user.clone() };
         let mut transaction = ivy.store.transaction();
+        let decoy = |transaction: &mut Transaction<'_>| {
+            transaction.processed_event("decoy", &Uuid::new_v4().to_string(), now);
+        };
         match (owner, known) {
             (Some(_), Some(known)) => {
-                let at = if by_email.is_some() { email.as_ref() } else { None };
                 for _ in 0..2 + usize::from(email.is_some()) {
-                    transaction.processed_event("decoy", &Uuid::new_v4().to_string(), now);
+                    decoy(&mut transaction);
                 }
-                sign_in::add_request(ivy, &mut transaction, at.unwrap_or(&phone), Some(&known), now)?;
+                sign_in::add_request(ivy, &mut transaction, phone, Some(&known), now)?;
             }
             // Its owner is being erased, or has just signed up: what is there shows when it is read again.
             (Some(_), None) => return Err(Error::Contended),
             (None, _) => {
+                let user = User { email: user.email.filter(|_| !email_taken), ..user };
+                let profile = Profile { cipher: ivy.store.keyring().new_user_cipher(user.id), user };
                 transaction.user(&profile).own_phone(&profile).own_email(&profile);
-                sign_in::add_request(ivy, &mut transaction, email.as_ref().unwrap_or(&phone), Some(&profile), now)?;
+                if email_taken {
+                    decoy(&mut transaction);
+                }
+                sign_in::add_request(ivy, &mut transaction, phone, Some(&profile), now)?;
             }
         }
         if let Some(once) = once {
-            once.keep(&mut transaction, &ivy.store, &profile.user, now);
+            once.keep(&mut transaction, &ivy.store, &answer, now);
         }
         transaction.commit().await.map_err(contended)?;
-        Ok(User { version: 1, ..profile.user })
+        Ok(answer)
     })
     .await
 }
@@ -225,12 +253,8 @@ pub async fn onboard_user(
     once: Option<&Once<User>>,
 ) -> Result<User, Error> {
     let mut wrong = Vec::new();
-    if answers.obstacles.len() > User::MOST_OBSTACLES {
-        wrong.push(FieldError::new("obstacles", format!("must have at most {} entries", User::MOST_OBSTACLES)));
-    }
-    if !answers.consents.data_processing {
-        wrong.push(FieldError::new("consents.data_processing", "must be granted: without it Ivy cannot work"));
-    }
+    wrong.extend(too_many_obstacles(&answers.obstacles));
+    wrong.extend(no_data_processing(answers.consents.data_processing));
     if let Some(id) = answers.charity_id {
         check_charity(ivy, id, &mut wrong).await?;
     }
@@ -336,9 +360,7 @@ impl UserChanges {
 /// Conflicts `phone-taken`, `email-taken`; [`Error::Invalid`] for wrong values.
 pub async fn update_user(ivy: &Ivy, user: UserId, changes: UserChanges) -> Result<User, Error> {
     let mut wrong = Vec::new();
-    if changes.obstacles.as_ref().is_some_and(|o| o.len() > User::MOST_OBSTACLES) {
-        wrong.push(FieldError::new("obstacles", format!("must have at most {} entries", User::MOST_OBSTACLES)));
-    }
+    wrong.extend(changes.obstacles.as_deref().and_then(too_many_obstacles));
     if let Some(Some(id)) = changes.charity_id {
         check_charity(ivy, id, &mut wrong).await?;
     }

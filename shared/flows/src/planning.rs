@@ -3,20 +3,22 @@
 //! `plan-day` finds the zones whose local day begins in the hour of its event and puts one job per zone and shard on a queue;
 //! `plan-users` works a page of users off and puts the next page on the queue. A call's id follows from user, date and type, so
 //! planning a day twice, from a replayed event or a repeated page, creates nothing new. A user whose zone, windows or
-//! preferences changed is planned again for what remains of the day: calls that still wait are moved or cancelled. A day that
-//! was planned in one zone and withdrawn by a move comes again in the other: its calls, under their old ids, come back then.
+//! preferences changed is planned again for what remains of the day: calls that still wait, for their first attempt or for
+//! another, are moved or cancelled, so that the phone never rings in a window that the user took back. A call that is under way
+//! may come to wait again; the job looks once more when it has ended, well before a retry is due. A day that was planned in one
+//! zone and withdrawn by a move comes again in the other: its calls, under their old ids, come back then.
 
 use std::time::Duration;
 
 use ivy_domain::{
     CallId, MessageId, User, UserId, Zone,
-    call::{Call, CallEvent, CallState, CallType},
+    call::{Call, CallEvent, CallState, CallType, CallWindow},
     days,
     message::{Notice, Via},
     planning::{CallHistory, Channel, PlannedCall, call_id, calls_for},
     user::CommunicationPreference,
 };
-use ivy_store::{Contact, Me, Profile, StoreError, StoredCall, keys};
+use ivy_store::{Contact, Me, Profile, StoreError, StoredCall, Transaction, keys};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,8 @@ const REPLANNED: &str = "replanned";
 const WITHDRAWN: [&str; 3] = [REPLANNED, accounts::PAUSED, accounts::CONSENT_WITHDRAWN];
 /// For so many days back it is asked whether an onboarding call rang: every week has calls.
 const TRIED_DAYS: i32 = 7;
+/// When a user is looked at again because one of their calls was under way; retries come half an hour after an attempt.
+const UNDER_WAY: Duration = Duration::from_secs(120);
 
 /// The body on the `plan-users` queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -105,7 +109,12 @@ pub async fn plan_users(ivy: &Ivy, queues: &dyn Queues, job: &PlanJob) -> Result
             failure.map_or(Ok(()), Err)
         }
         PlanJob::User { user_id, dates, from } => match ivy.me(*user_id).await {
-            Ok(_) => replan_user(ivy, *user_id, dates, *from).await,
+            Ok(_) => {
+                if replan_user(ivy, *user_id, dates, *from).await? {
+                    queues.send(Queue::PlanUsers, json(job)?, UNDER_WAY).await?;
+                }
+                Ok(())
+            }
             Err(Error::NotFound(_)) => {
                 tracing::info!(event = "user_gone", user_id = %user_id);
                 Ok(())
@@ -251,53 +260,111 @@ async fn create_call(ivy: &Ivy, user: &User, planned: &PlannedCall) -> Result<bo
 }
 
 /// Brings the planned calls of some days in line with the user as they are now, from a moment on. Days that are not planned
-/// yet in the user's zone, or are over there, keep nothing that still waits: they were planned under another zone.
-async fn replan_user(ivy: &Ivy, user: UserId, dates: &[Date], from: Timestamp) -> Result<(), Error> {
+/// yet in the user's zone, or are over there, keep nothing that still waits: they were planned under another zone. Answers whether
+/// a call is under way that may come to wait in a window which is none any more.
+async fn replan_user(ivy: &Ivy, user: UserId, dates: &[Date], from: Timestamp) -> Result<bool, Error> {
+    let mut under_way = false;
     for date in dates {
-        until_settled(ivy, || async move {
-            let me = ivy.me(user).await?;
-            let ids: Vec<_> = CallType::ALL.iter().map(|call_type| call_id(user, *date, *call_type)).collect();
-            let calls = ivy.store.calls(user, &ids).await?;
-            let mut wanted = Vec::new();
-            if days::days_planned_at(from, &me.user().timezone).contains(date) {
-                let mut history = history(ivy, me.user(), &me.contact, *date).await?;
-                let to_come = |call: &Call| call.state == CallState::Scheduled && call.scheduled_time >= from;
-                match calls.iter().find(|stored| stored.call.call_type == CallType::Onboarding) {
-                    Some(stored) if !is_withdrawn(&stored.call) && !to_come(&stored.call) => {
-                        // The day has had it, whatever came of it, or has it now: the other window has the usual call.
-                        history.onboarding_call_at = Some(stored.call.scheduled_time);
-                        history.onboarding_call_done |= stored.call.state != CallState::Scheduled;
-                    }
-                    _ => history.onboarding_not_before = Some(from),
-                }
-                wanted = voice_calls(me.user(), *date, &history);
-            }
-            for stored in calls {
-                // A time that the user chose stays, whatever the plan says now.
-                if stored.call.state == CallState::Scheduled && stored.call.was_rescheduled() {
-                    wanted.retain(|planned| planned.call_type != stored.call.call_type);
-                    continue;
-                }
-                let planned = wanted.iter().find(|planned| planned.call_type == stored.call.call_type);
-                // A call that is overdue waits for a slot or for the provider: in the same window it stays as it is.
-                let waits = stored.call.state == CallState::Scheduled;
-                let same_window = planned.is_some_and(|planned| planned.window == stored.call.window);
-                if !(waits && same_window) {
-                    realign(ivy, &me, &stored, planned.filter(|planned| planned.due_at >= from)).await?;
-                }
-                wanted.retain(|planned| planned.call_type != stored.call.call_type);
-            }
-            for planned in wanted.iter().filter(|planned| planned.due_at >= from) {
-                create_call(ivy, me.user(), planned).await?;
-            }
-            if *date == days::local_date(from, &me.user().timezone) {
-                plan_messages(ivy, &me.profile, *date, from).await?;
-            }
-            Ok(())
-        })
-        .await?;
+        under_way |= until_settled(ivy, || replan_day(ivy, user, *date, from)).await?;
     }
-    Ok(())
+    Ok(under_way)
+}
+
+async fn replan_day(ivy: &Ivy, user: UserId, date: Date, from: Timestamp) -> Result<bool, Error> {
+    let me = ivy.me(user).await?;
+    let ids: Vec<_> = CallType::ALL.iter().map(|call_type| call_id(user, date, *call_type)).collect();
+    let calls = ivy.store.calls(user, &ids).await?;
+    let mut wanted = Vec::new();
+    if days::days_planned_at(from, &me.user().timezone).contains(&date) {
+        let mut history = history(ivy, me.user(), &me.contact, date).await?;
+        let to_come = |call: &Call| call.state == CallState::Scheduled && call.scheduled_time >= from;
+        match calls.iter().find(|stored| stored.call.call_type == CallType::Onboarding) {
+            Some(stored) if !is_withdrawn(&stored.call) && !to_come(&stored.call) => {
+                // The day has had it, whatever came of it, or has it now: the other window has the usual call.
+                history.onboarding_call_at = Some(stored.call.scheduled_time);
+                history.onboarding_call_done |= stored.call.state != CallState::Scheduled;
+            }
+            _ => history.onboarding_not_before = Some(from),
+        }
+        wanted = voice_calls(me.user(), date, &history);
+    }
+    let mut under_way = false;
+    for stored in calls {
+        let call = &stored.call;
+        let planned = wanted.iter().find(|planned| planned.call_type == call.call_type);
+        let same_window = planned.is_some_and(|planned| planned.window == call.window);
+        // A time that the user chose stays, whatever the plan says now; and in the same window a call that waits stays as it
+        // is, be it for its retry or, overdue, for a slot or the provider.
+        if !call.was_rescheduled() && !same_window {
+            match call.state {
+                CallState::Retry => realign_retry(ivy, &me, &stored, planned).await?,
+                CallState::Initiating | CallState::InProgress => under_way = true,
+                _ => realign(ivy, &me, &stored, planned.filter(|planned| planned.due_at >= from)).await?,
+            }
+        } else if !call.state.waits() {
+            realign(ivy, &me, &stored, planned.filter(|planned| planned.due_at >= from)).await?;
+        }
+        wanted.retain(|planned| planned.call_type != stored.call.call_type);
+    }
+    for planned in wanted.iter().filter(|planned| planned.due_at >= from) {
+        create_call(ivy, me.user(), planned).await?;
+    }
+    if days::days_planned_at(from, &me.user().timezone).contains(&date) {
+        plan_messages(ivy, &me.profile, date, from).await?;
+    }
+    Ok(under_way)
+}
+
+/// When a call that waits for another attempt is due in the window that its user has now: at its time if that lies in it, at the
+/// plan's if the window is still to come, else not at all.
+fn retry_in(call: &Call, planned: &PlannedCall, now: Timestamp) -> Option<Timestamp> {
+    let window = planned.window;
+    if (window.opens_at..window.closes_at).contains(&call.due_at) {
+        return Some(call.due_at);
+    }
+    (window.opens_at > now).then_some(planned.due_at)
+}
+
+/// Moves a call that waits for another attempt into the user's present window, or cancels it. Attempts that were made stay made.
+async fn realign_retry(ivy: &Ivy, me: &Me, stored: &StoredCall, planned: Option<&PlannedCall>) -> Result<(), Error> {
+    let now = ivy.now();
+    let due = planned.and_then(|planned| Some((retry_in(&stored.call, planned, now)?, planned.window)));
+    let mut transaction = ivy.store.transaction();
+    match due {
+        Some((due_at, window)) => move_call(&mut transaction, me, stored, due_at, window, now)?,
+        None => {
+            let event = CallEvent::Cancelled { by: REPLANNED.to_owned() };
+            let Ok(cancelled) = calls::apply(&mut transaction, me, stored, &event, now)? else { return Ok(()) };
+            transaction.call(&cancelled);
+        }
+    }
+    transaction.commit().await.map_err(contended)
+}
+
+/// Writes a call that waits at another time, with the timers that follow.
+fn move_call(
+    transaction: &mut Transaction<'_>,
+    me: &Me,
+    stored: &StoredCall,
+    due_at: Timestamp,
+    window: CallWindow,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let call = &stored.call;
+    let mut moved = stored.clone();
+    moved.call.due_at = due_at;
+    if call.state == CallState::Scheduled {
+        moved.call.scheduled_time = due_at;
+    }
+    moved.call.window = window;
+    moved.call.timezone = me.user().timezone.clone();
+    moved.call.updated_at = now;
+    transaction.call(&moved);
+    if due_at == call.due_at {
+        return Ok(());
+    }
+    outbox::add(transaction, &Effect::ClearCallTimer { call_id: call.id, due_at: call.due_at }, now)?;
+    outbox::add(transaction, &Effect::SetCallTimer { user_id: call.user_id, call_id: call.id, due_at }, now)
 }
 
 /// Whether something withdrew a call that can be taken back.
@@ -326,23 +393,19 @@ async fn realign(ivy: &Ivy, me: &Me, stored: &StoredCall, planned: Option<&Plann
             again.call.history.clone_from(&call.history);
             again.call.created_at = call.created_at;
             again.call.version = call.version;
+            if call.attempts > 0 {
+                // Its ladder goes on where it was: attempts that were made stay made.
+                again.call.state = CallState::Retry;
+                again.call.attempts = call.attempts;
+                again.call.attempt.clone_from(&call.attempt);
+                again.call.follow_up_queued = call.follow_up_queued;
+            }
             transaction.call(&again);
             let effect = Effect::SetCallTimer { user_id: call.user_id, call_id: call.id, due_at: planned.due_at };
             outbox::add(&mut transaction, &effect, now)?;
         }
         None if withdrawn => return Ok(()),
-        Some(planned) => {
-            let mut moved = stored.clone();
-            moved.call.due_at = planned.due_at;
-            moved.call.scheduled_time = planned.due_at;
-            moved.call.window = planned.window;
-            moved.call.timezone = me.user().timezone.clone();
-            moved.call.updated_at = now;
-            transaction.call(&moved);
-            outbox::add(&mut transaction, &Effect::ClearCallTimer { call_id: call.id, due_at: call.due_at }, now)?;
-            let effect = Effect::SetCallTimer { user_id: call.user_id, call_id: call.id, due_at: planned.due_at };
-            outbox::add(&mut transaction, &effect, now)?;
-        }
+        Some(planned) => move_call(&mut transaction, me, stored, planned.due_at, planned.window, now)?,
         None => {
             let event = CallEvent::Cancelled { by: REPLANNED.to_owned() };
             let Ok(cancelled) = calls::apply(&mut transaction, me, stored, &event, now)? else { return Ok(()) };

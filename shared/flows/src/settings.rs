@@ -20,6 +20,8 @@ pub struct Settings {
     /// Messages that our number may send in a second, by WhatsApp and by SMS.
     pub whatsapp_per_second: u32,
     pub sms_per_second: u32,
+    /// Requests that one account may make in a minute.
+    pub user_requests_per_minute: u32,
     /// The wording of the consents that the app shows at present.
     pub consent_wording_version: String,
 }
@@ -39,6 +41,7 @@ impl Settings {
             reserved_call_slots: 4,
             whatsapp_per_second: 80,
             sms_per_second: 1,
+            user_requests_per_minute: 120,
             consent_wording_version: "2026-11".to_owned(),
         }
     }

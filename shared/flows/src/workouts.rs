@@ -11,6 +11,7 @@ use crate::{
     completions::{Ledger, Logged, Report},
     idempotency::Once,
     retrying::{contended, until_settled},
+    scores,
 };
 
 /// A workout that was logged may be changed for this long after it was logged first: a change does not prolong it.
@@ -68,7 +69,7 @@ pub(crate) fn planned(me: &ivy_store::Me, new: NewWorkout, source: ReportedBy, n
 /// Plans a workout.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a time before today; a conflict `too-many-plans` when 60 are open.
+/// [`Error::Invalid`] for a time before today; conflicts `consent-withdrawn`, and `too-many-plans` when 60 are open.
 pub async fn create_workout(
     ivy: &Ivy,
     user: UserId,
@@ -79,6 +80,7 @@ pub async fn create_workout(
     until_settled(ivy, || async move {
         let me = ivy.me(user).await?;
         check_planned_time(ivy, &me, new.planned_time)?;
+        scores::consented(&me)?;
         let now = ivy.now();
         let mut ledger = Ledger::open(ivy, &me, now).await?;
         if ledger.progress().agenda.is_full() {

@@ -136,6 +136,10 @@ pub fn settings_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Sett
     if reserved_call_slots >= call_slots {
         return Err(wrong("RESERVED_CALL_SLOTS", "must be less than CALL_SLOTS"));
     }
+    let user_requests_per_minute = parsed(&lookup, "USER_REQUESTS_PER_MINUTE", Some(120), "must be a whole number")?;
+    if user_requests_per_minute == 0 {
+        return Err(wrong("USER_REQUESTS_PER_MINUTE", "must be at least 1"));
+    }
     let default_charity_id: CharityId =
         parsed(&lookup, "DEFAULT_CHARITY_ID", None, "must be a UUID in lower case with hyphens")?;
     Ok(Settings {
@@ -149,6 +153,7 @@ pub fn settings_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Sett
         reserved_call_slots,
         whatsapp_per_second: parsed(&lookup, "WHATSAPP_PER_SECOND", Some(80), "must be a whole number")?,
         sms_per_second: parsed(&lookup, "SMS_PER_SECOND", Some(1), "must be a whole number")?,
+        user_requests_per_minute,
         consent_wording_version: required(&lookup, "CONSENT_WORDING_VERSION")?,
     })
 }
@@ -405,6 +410,8 @@ mod tests {
         let settings = settings_from_env(full).unwrap();
         assert_eq!(settings.app_url, "https://app.ivy.example");
         assert_eq!((settings.call_slots, settings.reserved_call_slots), (20, 4));
+        assert_eq!(settings.user_requests_per_minute, 120);
+        assert_eq!(settings_from_env(with("USER_REQUESTS_PER_MINUTE", "7")).unwrap().user_requests_per_minute, 7);
         assert_eq!(settings.from_numbers[0].0, "+44", "the longest prefix comes first");
         assert_eq!(Deployment::from_env(full).unwrap().log_level, LogLevel::Info);
         assert_eq!(HttpConfig::from_env(full).unwrap().cors_origins.len(), 2);
@@ -418,6 +425,7 @@ mod tests {
         assert!(sentence(&with("APP_URL", "ftp://x")).contains("APP_URL must be"));
         assert!(sentence(&with("CALL_SLOTS", "many")).contains("CALL_SLOTS must be a whole number"));
         assert!(sentence(&with("RESERVED_CALL_SLOTS", "20")).contains("less than CALL_SLOTS"));
+        assert!(sentence(&with("USER_REQUESTS_PER_MINUTE", "0")).contains("USER_REQUESTS_PER_MINUTE"));
         assert!(sentence(&with("FROM_NUMBERS", "+44:+447700900999")).contains("FROM_NUMBERS"));
         assert!(sentence(&with("FROM_NUMBERS", "=+15005550106,=+15005550107")).contains("once"));
         assert!(sentence(&with("DEFAULT_CHARITY_ID", "mind")).contains("DEFAULT_CHARITY_ID"));

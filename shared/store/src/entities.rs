@@ -314,7 +314,11 @@ pub struct Session {
     pub user_id: UserId,
     /// The number of the newest token.
     pub current: u64,
+    /// When the newest token replaced the one before.
     pub rotated_at: Timestamp,
+    /// When those before it did, the latest first; only the last seconds'.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Timestamp>,
     pub created_at: Timestamp,
     /// Unix seconds; the table's TTL attribute.
     pub expires_at: i64,

@@ -215,7 +215,12 @@ pub fn ledger_line(month: &str, id: DonationId) -> Key {
 
 #[must_use]
 pub fn audit(subject: &str, at: jiff::Timestamp, id: &str) -> Key {
-    Key::new(format!("AUDIT#{subject}"), format!("{}#{id}", sortable(at)))
+    Key::new(audit_partition(subject), format!("{}#{id}", sortable(at)))
+}
+
+#[must_use]
+pub fn audit_partition(subject: &str) -> String {
+    format!("AUDIT#{subject}")
 }
 
 #[must_use]

@@ -28,7 +28,7 @@ pub use entities::{
 pub use error::StoreError;
 pub use history::{CALLED_AHEAD, Days, MarkerEntry, Receipt, ReceiptLine, ScoreEntry, Span};
 pub use partition::{AuditEntry, ConsentWord, Erasable, ErasableKind, Erasure, Exported, LedgerLine};
-pub use reads::PageOf;
+pub use reads::{PageOf, SealedMessage};
 pub use schema::create_table;
 pub use transaction::Transaction;
 

@@ -150,6 +150,33 @@ impl Store {
         Ok(found)
     }
 
+    /// What was done about a user that may be asked after, oldest first, with the reasons opened. A query for every megabyte.
+    pub async fn audit_of(&self, profile: &Profile) -> Result<Vec<AuditEntry>, StoreError> {
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", string(keys::audit_partition(&profile.user.id.to_string())))
+                .consistent_read(true)
+                .set_exclusive_start_key(start);
+            let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+            for item in answer.items.unwrap_or_default() {
+                let entry: AuditEntry = from_item("audit", item)?;
+                let open = |sealed: &String| profile.cipher.open("audit_reason", sealed);
+                let reason = entry.reason.as_ref().map(open).transpose()?;
+                found.push(AuditEntry { reason, ..entry });
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// Somebody's wish to be forgotten, or its tombstone.
     pub async fn erasure(&self, user: UserId) -> Result<Option<Erasure>, StoreError> {
         self.get_as("erasure", keys::erasure(user)).await

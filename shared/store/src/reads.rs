@@ -24,6 +24,24 @@ pub struct PageOf<T> {
     pub next: Option<String>,
 }
 
+/// A message as it lies in the table, its words sealed.
+#[derive(Clone)]
+pub struct SealedMessage(Item);
+
+impl std::fmt::Debug for SealedMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealedMessage")
+    }
+}
+
+impl SealedMessage {
+    /// # Errors
+    /// When it is not its owner's profile, or unreadable.
+    pub fn open(self, owner: &Profile) -> Result<Message, StoreError> {
+        open_message(self.0, &owner.cipher)
+    }
+}
+
 /// Keys asked for again when the table returned only some of a batch.
 const BATCH_ROUNDS: usize = 4;
 
@@ -36,7 +54,7 @@ fn is_at(item: &Item, key: &Key) -> bool {
 }
 
 /// Takes the item of a key out of a batch.
-fn take(items: &mut Vec<Item>, key: &Key) -> Option<Item> {
+pub(crate) fn take(items: &mut Vec<Item>, key: &Key) -> Option<Item> {
     let index = items.iter().position(|item| is_at(item, key))?;
     Some(items.swap_remove(index))
 }
@@ -251,16 +269,15 @@ impl Store {
         Ok(PageOf { items, next: page.next })
     }
 
-    /// A page of a user's messages, opened with their cipher.
+    /// A page of a user's messages, which their profile opens.
     pub async fn list_messages(
         &self,
-        profile: &Profile,
+        user: UserId,
         limit: u32,
         after: Option<&str>,
-    ) -> Result<PageOf<Message>, StoreError> {
-        let page = self.list(keys::user_partition(profile.user.id), keys::MESSAGES, limit, after).await?;
-        let items = page.items.into_iter().map(|item| open_message(item, &profile.cipher)).collect::<Result<_, _>>()?;
-        Ok(PageOf { items, next: page.next })
+    ) -> Result<PageOf<SealedMessage>, StoreError> {
+        let page = self.list(keys::user_partition(user), keys::MESSAGES, limit, after).await?;
+        Ok(PageOf { items: page.items.into_iter().map(SealedMessage).collect(), next: page.next })
     }
 
     /// A call with its owner's profile and what was said in it. One batch.
@@ -316,8 +333,14 @@ impl Store {
         self.get_as("sign_in", keys::sign_in_request(contact_hash)).await
     }
 
+    /// A session of a user who is still there. One batch.
     pub async fn session(&self, user: UserId, id: SessionId) -> Result<Option<Session>, StoreError> {
-        self.get_as("session", keys::session(user, id)).await
+        let (profile, session) = (keys::profile(user), keys::session(user, id));
+        let mut items = self.batch_get(vec![profile.clone(), session.clone()]).await?;
+        if take(&mut items, &profile).is_none() {
+            return Ok(None);
+        }
+        take(&mut items, &session).map(|item| from_item("session", item)).transpose()
     }
 
     /// The sessions of a user that are open, newest first. A query for each 100 of them.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use ivy_domain::{
-    CharityId, CompanyId, Email, Pence, SessionId, UserId,
+    CharityId, CompanyId, Email, Pence, ScoreId, SessionId, UserId,
     call::CallState,
     charity::Charity,
     company::Company,
@@ -635,6 +635,11 @@ impl Transaction<'_> {
 
     pub fn score(&mut self, user: UserId, entry: &ScoreEntry) -> &mut Self {
         self.put_entity("score", keys::score(user, entry.id), entry, &Expect::Nothing)
+    }
+
+    /// Deletes a score of the history, if it is there.
+    pub fn forget_score(&mut self, user: UserId, id: ScoreId) -> &mut Self {
+        self.delete("score", keys::score(user, id))
     }
 
     /// A life marker, its words sealed with the user's key.

@@ -71,6 +71,7 @@ pub fn api(secrets: &WebhookSecrets) -> OpenApiRouter<AppState> {
         .merge(ivy_stats::get_transformation::router())
         .merge(ivy_stats::get_call_stats::router())
         .merge(ivy_stats::record_score::router())
+        .merge(ivy_stats::delete_scores::router())
         .merge(ivy_stats::record_marker::router())
         .merge(ivy_webhooks::retell_webhook::router(retell()))
         .merge(ivy_webhooks::retell_inbound::router(retell()))

@@ -72,6 +72,7 @@ const DOORS: &[(&str, Door)] = &[
     ("get-transformation", Door::OwnPath),
     ("get-call-stats", Door::OwnPath),
     ("record-score", Door::OwnPath),
+    ("delete-scores", Door::OwnPath),
     ("record-marker", Door::OwnPath),
     ("get-wallet", Door::OwnPath),
     ("list-donations", Door::OwnPath),
@@ -434,7 +435,7 @@ async fn people_reach_what_is_their_own_and_nothing_else() {
         let expected = match operation.id.as_str() {
             "onboard-user" => 409,
             "create-workout" | "schedule-call" | "initiate-call" | "record-score" | "record-marker" => 201,
-            "delete-workout" | "end-session" => 204,
+            "delete-workout" | "delete-scores" | "end-session" => 204,
             "delete-user" => 202,
             _ => 200,
         };

@@ -6,7 +6,7 @@ use ivy_flows::{planning::PlanJob, ports::Queue};
 use ivy_simulators::{Fault, Persona, Provider};
 use ivy_store::keys;
 use ivy_world::{Person, World, at, delivery, talks};
-use jiff::{SignedDuration, civil::Date};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde_json::{Value, json};
 
 const PHONE: &str = "+447700900150";
@@ -269,15 +269,97 @@ async fn an_overdue_call_that_waits_for_the_provider_survives_a_change_of_the_ot
     assert_eq!(world.simulators.rings().len(), 1);
 }
 
-#[tokio::test]
-async fn a_ladder_that_began_goes_on_in_its_own_window() {
+/// A person whose call was missed once, in the evening window from 18:00 to 20:00, and waits for its retry.
+async fn missed_once() -> (World, Person, Timestamp) {
     let (world, mara) = joined_at("2026-11-23T12:00:00Z", "b2c_elite").await;
     world.simulators.set_persona(PHONE, Persona::NeverAnswers);
-    world.advance_to(world.timers.set_timers()[0].at + SignedDuration::from_mins(1)).await;
-    mara.client.patch("/api/users/me", json!({"evening_window": {"start": "20:00", "end": "21:00"}}), 200).await;
-    world.advance_to(at("21:15")).await;
-    assert_eq!(calls(&mara).await, ["onboarding failed 11-23T18:00-20:00"]);
-    assert_eq!(world.simulators.rings().len(), 3);
+    world.advance_to(world.timers.set_timers()[0].at + SignedDuration::from_mins(2)).await;
+    assert_eq!(calls(&mara).await, ["onboarding retry 11-23T18:00-20:00"]);
+    let retry = world.timers.set_timers().into_iter().find(|timer| timer.queue == Queue::DueCalls).unwrap().at;
+    (world, mara, retry)
+}
+
+fn rings(world: &World) -> Vec<Timestamp> {
+    world.simulators.rings().into_iter().map(|ring| ring.at).collect()
+}
+
+#[tokio::test]
+async fn a_retry_moves_into_the_window_that_replaces_its_own() {
+    let (world, mara, retry) = missed_once().await;
+    mara.client.patch("/api/users/me", json!({"evening_window": {"start": "20:30", "end": "21:15"}}), 200).await;
+    world.settle().await;
+    assert_eq!(calls(&mara).await, ["onboarding retry 11-23T20:30-21:15"]);
+    world.advance_to(at("20:29")).await;
+    assert_eq!(rings(&world).len(), 1, "it was to ring at {retry}, in the window that was taken back");
+    world.advance_to(at("22:30")).await;
+    let later = rings(&world)[1..].to_vec();
+    assert!(!later.is_empty() && later.len() <= 2, "attempts that were made count: {later:?}");
+    assert!(later.iter().all(|ring| (at("20:30")..at("21:45")).contains(ring)), "{later:?}");
+}
+
+#[tokio::test]
+async fn a_retry_stays_while_it_fits_the_window() {
+    for (window, shown) in [("18:00-20:00", "18:00-20:00"), ("18:00-21:00", "18:00-21:00")] {
+        let (world, mara, retry) = missed_once().await;
+        let (start, end) = window.split_once('-').unwrap();
+        // Another window changes in any case, so that the day is planned again.
+        let body = json!({"evening_window": {"start": start, "end": end}, "morning_window": {"start": "06:00", "end": "07:00"}});
+        mara.client.patch("/api/users/me", body, 200).await;
+        world.settle().await;
+        assert_eq!(calls(&mara).await, [format!("onboarding retry 11-23T{shown}")]);
+        world.advance_to(retry + SignedDuration::from_mins(1)).await;
+        assert_eq!(rings(&world).len(), 2, "{window}");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_without_a_window_is_cancelled() {
+    for body in [
+        json!({"evening_window": null}),
+        json!({"evening_window": {"start": "10:00", "end": "11:30"}}),
+        json!({"timezone": "Asia/Tokyo"}),
+        json!({"communication_preference": "async"}),
+    ] {
+        let (world, mara, _) = missed_once().await;
+        mara.client.patch("/api/users/me", body.clone(), 200).await;
+        world.settle().await;
+        assert_eq!(calls(&mara).await[0], "onboarding cancelled 11-23T18:00-20:00", "{body}");
+        let all = mara.calls().await;
+        assert!(all.iter().any(|call| call["cause"] == "replanned" && call["attempts"] == 1), "{body}");
+        world.advance_to(at("21:00")).await;
+        world.sweep().await;
+        assert_eq!(rings(&world).len(), 1, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_under_way_when_its_window_changes_is_not_tried_again_in_the_old_one() {
+    let (world, mara) = joined_at("2026-11-23T12:00:00Z", "b2c_elite").await;
+    world.simulators.set_persona(PHONE, Persona::Handset);
+    world.advance_to(world.timers.set_timers()[0].at).await;
+    assert_eq!(rings(&world).len(), 1);
+    mara.client.patch("/api/users/me", json!({"evening_window": null}), 200).await;
+    world.settle().await;
+    // Nobody answers this one either.
+    world.simulators.set_persona(PHONE, Persona::NeverAnswers);
+    for _ in 0..6 {
+        world.advance(SignedDuration::from_mins(5)).await;
+        world.sweep().await;
+    }
+    world.advance_to(at("21:00")).await;
+    assert_eq!(rings(&world).len(), 1);
+}
+
+#[tokio::test]
+async fn a_ladder_that_is_taken_back_and_given_again_goes_on_where_it_was() {
+    let (world, mara, _) = missed_once().await;
+    mara.client.patch("/api/users/me", json!({"evening_window": null}), 200).await;
+    world.settle().await;
+    mara.client.patch("/api/users/me", json!({"evening_window": {"start": "20:15", "end": "21:15"}}), 200).await;
+    world.settle().await;
+    assert_eq!(calls(&mara).await, ["onboarding retry 11-23T20:15-21:15"]);
+    world.advance_to(at("22:30")).await;
+    assert!(rings(&world).len() <= 3, "three attempts are all that a call has: {:?}", rings(&world));
 }
 
 /// The move cancelled Tuesday's calls, and when Tuesday began in New York their ids were found: no calls all day.

@@ -164,6 +164,7 @@ async fn person(driver: &Driver, name: &'static str, seed: u64, zone: &str, tier
         user_id: id,
         current: 1,
         rotated_at: now,
+        earlier: Vec::new(),
         created_at: now,
         expires_at: now.as_second() + 40 * 86_400,
         version: 0,
