@@ -80,8 +80,16 @@ const MODES: [Mode; 5] = [
 #[derive(Debug, Clone)]
 enum Target {
     /// A floor or the peer; it takes the event of the case, and answers in its own way.
-    Other { launch: Launch, case: Case, environment: BTreeMap<String, String> },
-    Function { launch: Launch, case: Case, function: Function },
+    Other {
+        launch: Launch,
+        case: Case,
+        environment: BTreeMap<String, String>,
+    },
+    Function {
+        launch: Launch,
+        case: Case,
+        function: Function,
+    },
 }
 
 impl Target {
@@ -235,7 +243,7 @@ impl Bench {
             functions.push(Target::Function { launch, case, function: function.clone() });
         }
         let mut peers = Vec::new();
-        let bundle = crate::repository("tests/bench/peer-node/dist/bootstrap.mjs");
+        let bundle = crate::repository("tests/bench/peer-node/dist/bootstrap.js");
         if bundle.is_file() {
             for of in ["health", "get-user", "list-workouts"] {
                 let command = vec!["node".to_owned(), bundle.display().to_string()];
@@ -244,7 +252,8 @@ impl Bench {
                 // The floors are those without requests of their own.
                 case.most_requests = usize::MAX;
                 if wanted(&name) {
-                    let (launch, environment) = (launch(&name, command), table.clone());
+                    let (launch, mut environment) = (launch(&name, command), table.clone());
+                    environment.insert("TOKEN_KEY".to_owned(), self.people.token_key.clone());
                     peers.push(Target::Other { launch, case, environment });
                 }
             }

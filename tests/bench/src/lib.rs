@@ -3,9 +3,14 @@
 //! Nothing here is a timed test: a shared machine makes any absolute figure a matter of luck. What can be wrong in the arithmetic is
 //! tested; what is measured is printed as ratios to a floor of the same run, and written to `measured.json` when asked.
 
+mod cost;
 mod failure;
 mod figures;
 mod functions;
+mod ledger;
+mod money;
+mod plot;
+mod scale;
 
 use std::{
     io::Write as _,
@@ -18,7 +23,11 @@ use functions::Options;
 
 const USAGE: &str = "\
 ivy-bench functions [--only NAME,…] [--starts N] [--warm N] [--plain] [--all] [--write]
-    start, first and warm requests, memory and size of every function beside two floors";
+    start, first and warm requests, memory and size of every function beside two floors
+ivy-bench scale [USERS …]
+    a day of planning and calling with the real rules: limits, misses by slots, hot partitions, cost
+ivy-bench cost [--write]
+    dollars a user and month, and a completed check-in, by tier; --write plots them into docs/cost.svg";
 
 /// A file of this repository.
 fn repository(path: &str) -> PathBuf {
@@ -66,6 +75,16 @@ async fn command(mut arguments: Vec<String>) -> Result<(), Failure> {
             };
             no_more(&arguments)?;
             Box::pin(functions::run(&options)).await
+        }
+        "scale" => {
+            let number = |text: &String| text.replace([',', '_'], "").parse();
+            let sizes: Result<Vec<u32>, _> = arguments.iter().map(number).collect();
+            scale::run(&sizes.map_err(|_| Failure::new("scale takes numbers of users"))?)
+        }
+        "cost" => {
+            let write = flag(&mut arguments, "--write");
+            no_more(&arguments)?;
+            cost::run(write)
         }
         _ => Err(Failure::new(USAGE)),
     }

@@ -139,9 +139,12 @@ pub(crate) const CASES: [Case; 56] = [
         json!({"kind": "user", "user_id": person.id, "dates": [today], "from": now})
     }),
     // The message of the sign-up, by SMS.
-    queue("send-message-worker", "gone-message", WITH_MESSAGE, |person| {
-        json!({"user_id": person.id, "message_id": person.message})
-    }),
+    queue(
+        "send-message-worker",
+        "gone-message",
+        WITH_MESSAGE,
+        |person| json!({"user_id": person.id, "message_id": person.message}),
+    ),
     case("publish-outbox", "call-timer-set-and-cleared", NOBODY, Batch),
     case("erase-user", "gone-user", NOBODY, Batch),
 ];

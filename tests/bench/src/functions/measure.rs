@@ -63,9 +63,8 @@ pub(crate) async fn start(
     }
     aws.take_requests();
     let process = Process::start(launch, &environment, group).await?;
-    let named = |failure: Failure| {
-        Failure::new(format!("{}: {failure}; its log is {}", launch.name, launch.log.display()))
-    };
+    let named =
+        |failure: Failure| Failure::new(format!("{}: {failure}; its log is {}", launch.name, launch.log.display()));
     let polled = api.polled().await.map_err(named)?;
     let init_cpu = process.cpu_time();
     let requests = aws.take_requests();

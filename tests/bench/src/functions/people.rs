@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::{
     config::{BehaviorVersion, Credentials, Region},
     types::AttributeValue,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ivy_domain::{
     CallId, CharityId, SessionId, UserId, WorkoutId,
     admin::AdminRole,
@@ -56,6 +57,8 @@ pub(crate) struct People {
     client: Client,
     tokens: Tokens,
     pub(crate) operator_token: String,
+    /// What access tokens are signed with, in base64: the peer checks them as well.
+    pub(crate) token_key: String,
     made: u32,
 }
 
@@ -75,6 +78,7 @@ impl People {
         let keyring = Secrets::from_json(&secret.to_string()).and_then(|secrets| secrets.keyring());
         let keyring = keyring.because("the secret is none")?;
         let tokens = Tokens::new(&keyring);
+        let token_key = STANDARD.encode(keyring.signing_key().derive("access-token"));
         let store = Store::new(client.clone(), TABLE.to_owned(), keyring);
         let charity = Charity {
             id: charity,
@@ -90,7 +94,7 @@ impl People {
         let id = Box::pin(admins::add(&ivy.store, &email, AdminRole::Operator, &password, ivy.now()));
         let id = id.await.because("the operator is not made")?;
         let operator_token = tokens.issue_admin(id, AdminRole::Operator, ivy.now()).because("no token")?;
-        Ok(Self { ivy, client, tokens, operator_token, made: 0 })
+        Ok(Self { ivy, client, tokens, operator_token, token_key, made: 0 })
     }
 
     /// A new person with what an event needs.
@@ -116,7 +120,9 @@ impl People {
         let token = token.because("no token")?;
         let mut person = Person { id: user.id, phone, token, workout: None, call: None, message: None };
         if needs.onboarded {
-            Box::pin(accounts::onboard_user(&self.ivy, person.id, onboarding()?, None)).await.because("no onboarding")?;
+            Box::pin(accounts::onboard_user(&self.ivy, person.id, onboarding()?, None))
+                .await
+                .because("no onboarding")?;
         }
         if needs.workout {
             let planned_activity = "30 minute run".to_owned().try_into().because("an activity")?;

@@ -58,6 +58,14 @@ impl Measured {
         Ok(text + "\n")
     }
 
+    /// The memory of a function in MB, and the CPU time of a warm request in milliseconds.
+    pub(crate) fn memory_and_cpu(&self, function: &str) -> Result<(u32, f64), Failure> {
+        let unknown = format!("measured.json does not know {function}: ivy-bench functions --write");
+        let memory = self.memory_mb.get(function).because(&unknown)?;
+        let summary = self.modes.get(super::PLAIN.name).and_then(|found| found.get(function)).because(&unknown)?;
+        Ok((*memory, summary.warm_cpu_ms))
+    }
+
     fn of_mode(&self, mode: Mode) -> BTreeMap<String, Summary> {
         self.modes.get(mode.name).cloned().unwrap_or_default()
     }

@@ -82,8 +82,7 @@ impl RuntimeApi {
     pub(crate) async fn start(timeout_seconds: u32) -> Result<Self, Failure> {
         let (tell, said) = unbounded_channel();
         let (events, take) = unbounded_channel();
-        let door =
-            Arc::new(Door { said: tell, events: Mutex::new(take), handed: Lock::default(), timeout_seconds });
+        let door = Arc::new(Door { said: tell, events: Mutex::new(take), handed: Lock::default(), timeout_seconds });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))

@@ -61,8 +61,7 @@ impl Template {
         let defaults = &template["Globals"]["Function"];
         let common = texts(&defaults["Environment"]["Variables"]);
         let parameters = template["Parameters"].as_hash().into_iter().flatten();
-        let parameters =
-            parameters.filter_map(|(name, value)| Some((text(name)?, text(&value["Default"])?))).collect();
+        let parameters = parameters.filter_map(|(name, value)| Some((text(name)?, text(&value["Default"])?))).collect();
         let mut functions = Vec::new();
         for (_, resource) in template["Resources"].as_hash().into_iter().flatten() {
             if resource["Type"].as_str() != Some("AWS::Serverless::Function") {
