@@ -40,7 +40,7 @@ impl Month {
 ///
 /// # Errors
 /// When a file is missing or a price is not in it.
-pub fn run(write: bool) -> Result<(), Failure> {
+pub(crate) fn run(write: bool) -> Result<(), Failure> {
     let till = Till::open()?;
     let weeks = till.prices.usage("weeks_per_month")?;
     let mut months = Vec::new();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// The value below which `percent` of the values lie, by nearest rank; nothing of nothing.
 #[must_use]
-pub fn percentile(values: &[f64], percent: f64) -> Option<f64> {
+pub(crate) fn percentile(values: &[f64], percent: f64) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = (percent / 100.0 * to_f64(sorted.len())).ceil();
@@ -13,19 +13,19 @@ pub fn percentile(values: &[f64], percent: f64) -> Option<f64> {
 
 /// The middle value; of an even number, the lower of the two in the middle.
 #[must_use]
-pub fn median(values: &[f64]) -> Option<f64> {
+pub(crate) fn median(values: &[f64]) -> Option<f64> {
     percentile(values, 50.0)
 }
 
 /// `value` in units of `floor`; nothing where there is no floor to stand on.
 #[must_use]
-pub fn ratio(value: f64, floor: f64) -> Option<f64> {
+pub(crate) fn ratio(value: f64, floor: f64) -> Option<f64> {
     (floor > 0.0).then(|| value / floor)
 }
 
 /// To so many decimals, so that files differ only where figures do.
 #[must_use]
-pub fn round(value: f64, decimals: i32) -> f64 {
+pub(crate) fn round(value: f64, decimals: i32) -> f64 {
     let scale = 10_f64.powi(decimals);
     (value * scale).round() / scale
 }
@@ -33,14 +33,14 @@ pub fn round(value: f64, decimals: i32) -> f64 {
 /// Counts as a number; they are far below 2^53 here.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-pub const fn to_f64(count: usize) -> f64 {
+pub(crate) const fn to_f64(count: usize) -> f64 {
     count as f64
 }
 
 /// As [`to_f64`], of a wider count.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
-pub const fn wide(count: u64) -> f64 {
+pub(crate) const fn wide(count: u64) -> f64 {
     count as f64
 }
 
@@ -51,7 +51,7 @@ const fn to_index(rank: f64) -> usize {
 
 /// A number for people: three digits that count, and separators from a thousand on.
 #[must_use]
-pub fn brief(value: f64) -> String {
+pub(crate) fn brief(value: f64) -> String {
     let size = value.abs();
     if size >= 1000.0 {
         grouped(value)
@@ -80,23 +80,23 @@ fn grouped(value: f64) -> String {
 
 /// A table of Markdown, its columns aligned: the first to the left, the others to the right.
 #[derive(Debug, Clone)]
-pub struct Table {
+pub(crate) struct Table {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     #[must_use]
-    pub fn new(header: &[&str]) -> Self {
+    pub(crate) fn new(header: &[&str]) -> Self {
         Self { header: header.iter().map(|name| (*name).to_owned()).collect(), rows: Vec::new() }
     }
 
-    pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
     #[must_use]
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let columns = self.header.len();
         let cell = |row: &Vec<String>, column: usize| row.get(column).cloned().unwrap_or_default();
         let widths: Vec<usize> = (0..columns)

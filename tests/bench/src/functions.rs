@@ -37,7 +37,7 @@ use crate::{
     say,
 };
 
-pub use self::share::cpu_share;
+pub(crate) use self::share::cpu_share;
 use report::Measured;
 
 /// A floor again after so many functions.
@@ -47,16 +47,16 @@ const REPRESENTATIVES: [&str; 5] = ["health", "get-user", "update-workout", "pla
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
-pub struct Options {
-    pub only: Vec<String>,
-    pub starts: usize,
-    pub warm: usize,
+pub(crate) struct Options {
+    pub(crate) only: Vec<String>,
+    pub(crate) starts: usize,
+    pub(crate) warm: usize,
     /// The modes with less CPU and with TLS for all functions, and not only for the representatives.
-    pub all: bool,
+    pub(crate) all: bool,
     /// Writes `measured.json` and the tables of `docs/performance.md`'s source.
-    pub write: bool,
+    pub(crate) write: bool,
     /// Only the plain mode.
-    pub plain: bool,
+    pub(crate) plain: bool,
 }
 
 /// How much CPU, and whether the table stands behind TLS.
@@ -132,7 +132,7 @@ struct Bench {
 ///
 /// # Errors
 /// When something is not built, does not start, or answers nothing.
-pub async fn run(options: &Options) -> Result<(), Failure> {
+pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let mut bench = Box::pin(Bench::open()).await?;
     let (floors, functions, peers) = bench.targets(&options.only)?;
     if bench.group.is_none() {

@@ -34,7 +34,7 @@ const LARGEST_COMPANY: f64 = 0.02;
 ///
 /// # Errors
 /// When the state machine refuses what it should not, or a file is missing.
-pub fn run(sizes: &[u32]) -> Result<(), Failure> {
+pub(crate) fn run(sizes: &[u32]) -> Result<(), Failure> {
     let till = Till::open()?;
     let sizes = if sizes.is_empty() { &SIZES[..] } else { sizes };
     let mut planning = Table::new(&[

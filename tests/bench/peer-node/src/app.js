@@ -45,11 +45,15 @@ app.get('/api/users/:id', signedIn, async (request, response) => {
 });
 
 app.get('/api/users/me/workouts', signedIn, async (request, response) => {
-  const { start_date: from = '0000', end_date: until = '9999', limit = '20' } = request.query;
+  const { from = '0000', to = '9999', status, limit = '20' } = request.query;
+  const filter = status && { FilterExpression: '#status = :status', ExpressionAttributeNames: { '#status': 'status' } };
   const found = await client.send(new QueryCommand({
     TableName: table,
-    KeyConditionExpression: 'pk = :pk and sk between :from and :until',
-    ExpressionAttributeValues: { ':pk': `USER#${request.user}`, ':from': `WORKOUT#${from}`, ':until': `WORKOUT#${until}~` },
+    KeyConditionExpression: 'pk = :pk and sk between :from and :to',
+    ExpressionAttributeValues: {
+      ':pk': `USER#${request.user}`, ':from': `WORKOUT#${from}`, ':to': `WORKOUT#${to}~`, ...(status && { ':status': status }),
+    },
+    ...filter,
     ScanIndexForward: false,
     Limit: Number(limit),
     ConsistentRead: true,

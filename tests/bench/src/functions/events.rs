@@ -32,7 +32,7 @@ const WITH_DUE_CALL: Needs = Needs { due_call: true, ..PERSON };
 const WITH_MESSAGE: Needs = Needs { message: true, ..PERSON };
 
 /// What makes the file's event a real one, beyond the words of `events/README.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Change {
     None,
     /// Another body of the queue's message.

@@ -23,7 +23,7 @@ const LEAST_MICROSECONDS: f64 = 1000.0;
 
 /// The part of a CPU that a function of this memory gets.
 #[must_use]
-pub fn cpu_share(memory_mb: u32) -> f64 {
+pub(crate) fn cpu_share(memory_mb: u32) -> f64 {
     (f64::from(memory_mb) / WHOLE_CPU_MB).min(1.0)
 }
 

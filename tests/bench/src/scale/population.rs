@@ -10,8 +10,8 @@ use ivy_domain::{
     planning::{CallHistory, Channel, calls_for},
     tier::{SubscriptionStatus, Tier},
     user::{
-        CommunicationPreference, Consent, ConsentSource, Consents, Track, User, UserStatus, WeekdaySet, WeeklyGoal,
-        Window, WindowText,
+        CommunicationPreference, Consent, ConsentSource, Consents, DayName, Track, User, UserStatus, WeekdaySet,
+        WeeklyGoal, Window, WindowText,
     },
     values::Zone,
 };
@@ -173,7 +173,7 @@ impl Choices {
         }
         let day = |names: &&[&str]| {
             let names = names.iter().map(|name| serde_json::from_value(serde_json::json!(name)));
-            let names = names.collect::<Result<Vec<_>, _>>().because("a day")?;
+            let names = names.collect::<Result<Vec<DayName>, _>>().because("a day")?;
             WeekdaySet::try_from(names).because("days")
         };
         let days = DAYS.iter().map(|(names, _)| day(names)).collect::<Result<_, _>>()?;
