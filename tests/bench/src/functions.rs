@@ -37,8 +37,8 @@ use crate::{
     say,
 };
 
-pub(crate) use self::share::cpu_share;
-use report::Measured;
+pub(crate) use report::Measured;
+pub(crate) use share::cpu_share;
 
 /// A floor again after so many functions.
 const FLOOR_EVERY: usize = 8;
@@ -55,6 +55,8 @@ pub(crate) struct Options {
     pub(crate) all: bool,
     /// Writes `measured.json` and the tables of `docs/performance.md`'s source.
     pub(crate) write: bool,
+    /// A program, with arguments, that every function is started under: a profiler.
+    pub(crate) under: Vec<String>,
     /// Only the plain mode.
     pub(crate) plain: bool,
 }
@@ -134,7 +136,7 @@ struct Bench {
 /// When something is not built, does not start, or answers nothing.
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let mut bench = Box::pin(Bench::open()).await?;
-    let (floors, functions, peers) = bench.targets(&options.only)?;
+    let (floors, functions, peers) = bench.targets(options)?;
     if bench.group.is_none() {
         say("No control group can be made here: the modes with a share of a CPU are left out.");
     }
@@ -221,14 +223,17 @@ impl Bench {
         Ok(Self { template, places, aws, simulators, people, group, settings, trust, number: 0 })
     }
 
-    fn targets(&self, only: &[String]) -> Result<(Vec<Target>, Vec<Target>, Vec<Target>), Failure> {
+    fn targets(&self, options: &Options) -> Result<(Vec<Target>, Vec<Target>, Vec<Target>), Failure> {
         let launch = |name: &str, command: Vec<String>| Launch {
             name: name.to_owned(),
             command,
             log: self.places.logs.join(format!("{name}.log")),
         };
-        let binary = |name: &str| vec![self.places.binaries.join(name).display().to_string()];
-        let wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
+        let binary = |name: &str| {
+            let binary = self.places.binaries.join(name).display().to_string();
+            options.under.iter().cloned().chain([binary]).collect::<Vec<_>>()
+        };
+        let wanted = |name: &str| options.only.is_empty() || options.only.iter().any(|one| one == name);
         let known = |name: &str| CASES.iter().copied().find(|case| case.function == name).because("an unknown event");
         let table = BTreeMap::from([("TABLE_NAME".to_owned(), template::TABLE.to_owned())]);
         let mut floors = Vec::new();

@@ -22,7 +22,7 @@ pub use failure::Failure;
 use functions::Options;
 
 const USAGE: &str = "\
-ivy-bench functions [--only NAME,…] [--starts N] [--warm N] [--plain] [--all] [--write]
+ivy-bench functions [--only NAME,…] [--starts N] [--warm N] [--plain] [--all] [--write] [--under PROGRAM]
     start, first and warm requests, memory and size of every function beside two floors
 ivy-bench scale [USERS …]
     a day of planning and calling with the real rules: limits, misses by slots, hot partitions, cost
@@ -69,6 +69,11 @@ async fn command(mut arguments: Vec<String>) -> Result<(), Failure> {
                 only: only.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect(),
                 starts: number(&mut arguments, "--starts", 5)?,
                 warm: number(&mut arguments, "--warm", 100)?,
+                under: value(&mut arguments, "--under")
+                    .unwrap_or_default()
+                    .split_whitespace()
+                    .map(str::to_owned)
+                    .collect(),
                 plain: flag(&mut arguments, "--plain"),
                 all: flag(&mut arguments, "--all"),
                 write: flag(&mut arguments, "--write"),

@@ -24,7 +24,7 @@ use crate::{
 };
 
 const SIZES: [u32; 3] = [1_000, 100_000, 1_000_000];
-const SLOTS: [u32; 5] = [20, 200, 2_000, 20_000, 100_000];
+const SLOTS: [u32; 5] = [limits::DEFAULT_SLOTS, 200, 2_000, 20_000, 100_000];
 /// Of a hundred calls, so many may miss their window before slots count as enough.
 const ENOUGH_PERCENT: f64 = 0.1;
 /// Of all people, in the largest company.
@@ -96,7 +96,7 @@ pub(crate) fn run(sizes: &[u32]) -> Result<(), Failure> {
             .find(|(slots, _)| Some(*slots) == enough)
             .or_else(|| outcomes.last())
             .because("nothing was played")?;
-        for row in hottest(&population, &plan, outcome, *slots) {
+        for row in hottest(&plan, outcome, *slots) {
             let mut cells = vec![brief(f64::from(users))];
             cells.extend(row);
             hot.row(cells);
@@ -245,7 +245,7 @@ impl Load {
 }
 
 /// Partition, reads a second and of the limit, writes a second and of the limit, and why.
-fn hottest(population: &Population, plan: &Planning, outcome: &Outcome, slots: u32) -> Vec<Vec<String>> {
+fn hottest(plan: &Planning, outcome: &Outcome, slots: u32) -> Vec<Vec<String>> {
     let load = Load::of(outcome, slots);
     let per_minute = |count: u32| f64::from(count) / 60.0;
     let shards = wide(ivy_store::keys::SHARDS);
