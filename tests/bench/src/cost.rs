@@ -19,6 +19,7 @@ use crate::{
 struct Month {
     tier: Tier,
     calls: f64,
+    attempts: f64,
     completed: f64,
     dollars: Dollars,
 }
@@ -28,7 +29,7 @@ impl Month {
         let calls = tiered.calls_a_week * weeks;
         let mut dollars = tiered.a_day.times(weeks * 7.0);
         dollars += tiered.a_call.times(calls);
-        Self { tier, calls, completed: calls * tiered.completed, dollars }
+        Self { tier, calls, attempts: calls * tiered.attempts, completed: calls * tiered.completed, dollars }
     }
 
     fn a_check_in(&self) -> Dollars {
@@ -71,6 +72,7 @@ fn table(months: &[Month], pound: f64) -> String {
     let mut table = Table::new(&[
         "tier",
         "calls",
+        "attempts",
         "check-ins",
         "Lambda $",
         "table $",
@@ -92,6 +94,7 @@ fn table(months: &[Month], pound: f64) -> String {
         table.row([
             month.tier.name().to_owned(),
             format!("{:.1}", month.calls),
+            format!("{:.1}", month.attempts),
             format!("{:.1}", month.completed),
             brief(dollars.lambda),
             brief(dollars.table),

@@ -163,6 +163,9 @@ pub(crate) fn document() -> Result<String, Failure> {
     for ((function, case), units) in &ledger.0 {
         let key = (function.clone(), case.clone());
         let least = least.get(&key).because(&format!("least.tsv has no row {function}, {case}"))?;
+        if unexplained(units, least) != (0.0, 0.0) {
+            return Err(Failure::new(format!("{function}, {case}: units without a reason in least.tsv")));
+        }
         for (sum, figure) in sums.iter_mut().zip([units.read, least.read, units.write, least.write]) {
             *sum += figure;
         }
@@ -186,7 +189,7 @@ pub(crate) fn document() -> Result<String, Failure> {
         Read and write units of every flow, as the table counts them (`ReturnConsumedCapacity`), beside the least that its access\n\
         pattern could take, and the reason for each unit between the two. Measured figures: `tests/world/cost.tsv`, by\n\
         `cargo test -p ivy-world --test cost`. The least and the reasons: `tests/bench/least.tsv`. This page is made of both by\n\
-        `IVY_UPDATE=1 cargo test -p ivy-bench ledger`; a test adds up every row, so a flow that takes more fails until somebody says why.\n\n\
+        `cargo run --release -p ivy-bench -- capacity --write`; a test adds up every row, so a flow that takes more fails until somebody says why.\n\n\
         The least: each item that the pattern is about, touched once and by itself, 4 kB a read unit (half where a moment's delay does no\n\
         harm), 1 kB a write unit, without transaction and index. Nobody could build Ivy on it, for what it leaves out is what keeps the\n\
         promises: all or nothing, nothing twice, no scan. Over all rows, {read} read units where the least is {least_read}, and {write}\n\
@@ -226,11 +229,8 @@ mod tests {
     fn ledger_page_is_that_of_the_files() {
         let path = crate::repository("docs/capacity.md");
         let document = document().unwrap();
-        if std::env::var_os("IVY_UPDATE").is_some() {
-            std::fs::write(&path, &document).unwrap();
-        }
         let known = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(known == document, "docs/capacity.md is another: IVY_UPDATE=1 cargo test -p ivy-bench ledger");
+        assert!(known == document, "docs/capacity.md is another: cargo run -p ivy-bench -- capacity --write");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use std::{
     process::ExitCode,
 };
 
+use failure::Because as _;
 pub use failure::Failure;
 use functions::Options;
 
@@ -26,6 +27,8 @@ ivy-bench functions [--only NAME,…] [--starts N] [--warm N] [--plain] [--all] 
     start, first and warm requests, memory and size of every function beside two floors
 ivy-bench scale [USERS …]
     a day of planning and calling with the real rules: limits, misses by slots, hot partitions, cost
+ivy-bench capacity [--write]
+    what each flow consumes beside its least; --write writes docs/capacity.md
 ivy-bench cost [--write]
     dollars a user and month, and a completed check-in, by tier; --write plots them into docs/cost.svg";
 
@@ -85,6 +88,17 @@ async fn command(mut arguments: Vec<String>) -> Result<(), Failure> {
             let number = |text: &String| text.replace([',', '_'], "").parse();
             let sizes: Result<Vec<u32>, _> = arguments.iter().map(number).collect();
             scale::run(&sizes.map_err(|_| Failure::new("scale takes numbers of users"))?)
+        }
+        "capacity" => {
+            let write = flag(&mut arguments, "--write");
+            no_more(&arguments)?;
+            let document = ledger::document()?;
+            if write {
+                return std::fs::write(repository("docs/capacity.md"), document)
+                    .because("docs/capacity.md cannot be written");
+            }
+            say(&document);
+            Ok(())
         }
         "cost" => {
             let write = flag(&mut arguments, "--write");

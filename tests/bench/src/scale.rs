@@ -24,7 +24,7 @@ use crate::{
 };
 
 const SIZES: [u32; 3] = [1_000, 100_000, 1_000_000];
-const SLOTS: [u32; 5] = [limits::DEFAULT_SLOTS, 200, 2_000, 20_000, 100_000];
+const SLOTS: [u32; 9] = [50, 100, 200, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000];
 /// Of a hundred calls, so many may miss their window before slots count as enough.
 const ENOUGH_PERCENT: f64 = 0.1;
 /// Of all people, in the largest company.
@@ -123,14 +123,29 @@ pub(crate) fn run(sizes: &[u32]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The day with each number of slots, on as many threads as there are.
+/// The numbers of slots to play a size with: the provider's default, and from a hundredth of the users to a tenth.
+fn slots_for(users: u32) -> Vec<u32> {
+    let likely = SLOTS.into_iter().filter(|slots| (users / 100..=users / 10).contains(slots));
+    std::iter::once(limits::DEFAULT_SLOTS).chain(likely).collect()
+}
+
+/// The day with each number of slots, as many at once as there are processors, until there are slots enough.
 fn play_all(population: &Population) -> Result<Vec<(u32, Outcome)>, Failure> {
-    let played = std::thread::scope(|scope| {
-        let workers: Vec<_> = SLOTS.iter().map(|slots| scope.spawn(|| play(&population.calls, *slots))).collect();
-        workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
-    });
-    let outcomes = played.into_iter().map(|outcome| outcome.map_err(|_| Failure::new("the day panicked"))?);
-    SLOTS.into_iter().zip(outcomes).map(|(slots, outcome)| Ok((slots, outcome?))).collect()
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut outcomes = Vec::new();
+    for some in slots_for(population.users).chunks(threads) {
+        let played = std::thread::scope(|scope| {
+            let workers: Vec<_> = some.iter().map(|slots| scope.spawn(|| play(&population.calls, *slots))).collect();
+            workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
+        });
+        for (slots, outcome) in some.iter().zip(played) {
+            outcomes.push((*slots, outcome.map_err(|_| Failure::new("the day panicked"))??));
+        }
+        if enough(&outcomes).is_some() {
+            break;
+        }
+    }
+    Ok(outcomes)
 }
 
 fn enough(outcomes: &[(u32, Outcome)]) -> Option<u32> {

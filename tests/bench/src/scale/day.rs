@@ -1,8 +1,8 @@
 //! A day of calling, second by second, on the real state machine.
 //!
-//! Each call goes through `ivy_domain::call::transition`: claimed, accepted, connected, ended, and again by the ladder. Virtual time
-//! jumps from event to event. Three things hold a dial back: a free slot (a fifth is kept for inbound and rescue calls, as in the
-//! template), Retell's calls per second, and the workers that `place-call` may have at once. A call that finds nothing free asks
+//! Each call goes through `ivy_domain::call::transition`: claimed, connected, ended, and again by the ladder. Virtual time
+//! jumps from event to event. Two things hold a dial back: a free slot (a fifth is kept for inbound and rescue calls, as in the
+//! template) and Retell's calls per second; whether the template's workers would keep up is reported beside. A call that finds nothing free asks
 //! again every 20 seconds until its window closes; the asking is counted from the time waited and not played one by one.
 //!
 //! Better than real: a slot that becomes free is taken at once by one of those who wait, and not at that one's next asking; a
@@ -10,7 +10,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BinaryHeap, HashMap},
 };
 
 use ivy_domain::{
@@ -20,7 +20,7 @@ use ivy_domain::{
 };
 
 use super::{
-    limits::{DIAL_SECONDS, NO_SLOT_SECONDS, PLACE_CALL_WORKERS, calls_per_second},
+    limits::{NO_SLOT_SECONDS, calls_per_second},
     population::{DATE, Due, ZONES, at, mixed},
 };
 use crate::failure::{Because as _, Failure};
@@ -111,11 +111,11 @@ enum Event {
 struct Day<'a> {
     planned: &'a [Due],
     /// Calls that are not planned only any more, and not over.
-    live: BTreeMap<u32, Box<Call>>,
+    live: HashMap<u32, Box<Call>>,
     events: BinaryHeap<Reverse<(i64, Event, u32)>>,
     /// Those who wait, in an order that has nothing to do with who waited longest; and since when.
     waiting: BTreeMap<(u64, u32), i64>,
-    place_of: BTreeMap<u32, u64>,
+    place_of: HashMap<u32, u64>,
     free: u32,
     usable: u32,
     next_dial: f64,
@@ -133,14 +133,14 @@ pub(crate) fn play(planned: &[Due], slots: u32) -> Result<Outcome, Failure> {
     let zones = ZONES.iter().map(|(name, _)| name.parse().because("a zone")).collect::<Result<_, _>>()?;
     let mut day = Day {
         planned,
-        live: BTreeMap::new(),
+        live: HashMap::new(),
         events: BinaryHeap::with_capacity(planned.len()),
         waiting: BTreeMap::new(),
-        place_of: BTreeMap::new(),
+        place_of: HashMap::new(),
         free: usable,
         usable,
         next_dial: f64::MIN,
-        pace: 1.0 / calls_per_second(slots).min(PLACE_CALL_WORKERS / DIAL_SECONDS),
+        pace: 1.0 / calls_per_second(slots),
         woken_at: i64::MIN,
         lags: Vec::with_capacity(planned.len()),
         ids: (CallId::derive(DATE, &["scale"]), UserId::derive(DATE, &["scale"])),
@@ -188,9 +188,10 @@ impl Day<'_> {
         self.planned.get(index as usize).copied().because("a call that nobody planned")
     }
 
-    fn call(&self, index: u32) -> Result<Box<Call>, Failure> {
-        if let Some(call) = self.live.get(&index) {
-            return Ok(call.clone());
+    /// Takes a call out of those that are under way, or makes it of its plan. Whoever takes it puts it back, if it goes on.
+    fn take(&mut self, index: u32) -> Result<Box<Call>, Failure> {
+        if let Some(call) = self.live.remove(&index) {
+            return Ok(call);
         }
         let due = self.planned(index)?;
         let zone = self.zones.get(usize::from(due.zone)).cloned().unwrap_or_default();
@@ -231,7 +232,7 @@ impl Day<'_> {
         if !self.place_of.contains_key(&index) {
             return Ok(());
         }
-        let call = self.call(index)?;
+        let call = self.take(index)?;
         match may_start(&call, at(now)) {
             Start::WindowClosed => {
                 self.leave(index, now);
@@ -242,10 +243,12 @@ impl Day<'_> {
                 } else {
                     self.found.closed_on_retry += 1;
                 }
-                self.live.remove(&index);
             }
             // A retry may use the half hour after the window.
-            Start::Now | Start::TooEarly => self.events.push(Reverse((now + 60, Event::Close, index))),
+            Start::Now | Start::TooEarly => {
+                self.live.insert(index, call);
+                self.events.push(Reverse((now + 60, Event::Close, index)));
+            }
         }
         Ok(())
     }
@@ -279,11 +282,12 @@ impl Day<'_> {
     }
 
     fn attempt(&mut self, now: i64, since: i64, index: u32) -> Result<(), Failure> {
-        let call = self.call(index)?;
+        let call = self.take(index)?;
         match may_start(&call, at(now)) {
             Start::Now => {}
             Start::TooEarly => {
                 let due = call.due_at.as_second().max(now + 1);
+                self.live.insert(index, call);
                 self.events.push(Reverse((due, Event::Due, index)));
                 return Ok(());
             }
@@ -291,7 +295,6 @@ impl Day<'_> {
                 let (call, writes) = self.step(&call, &CallEvent::WindowClosed, now, index)?;
                 self.found.follow_ups += u64::from(writes);
                 *(if call.attempts == 0 { &mut self.found.never_rang } else { &mut self.found.closed_on_retry }) += 1;
-                self.live.remove(&index);
                 return Ok(());
             }
         }
@@ -299,9 +302,7 @@ impl Day<'_> {
             self.lags.push(now - since);
         }
         let number = u64::from(call.attempts) + 1;
-        let (call, _) = self.step(&call, &CallEvent::Claimed { attempt_id: number.to_string() }, now, index)?;
-        let provider_call_id = number.to_string();
-        let (mut call, _) = self.step(&call, &CallEvent::Accepted { provider_call_id }, now, index)?;
+        let (mut call, _) = self.step(&call, &CallEvent::Claimed { attempt_id: number.to_string() }, now, index)?;
         self.found.attempts += 1;
         self.minute(now).dials += 1;
         self.free -= 1;
@@ -324,7 +325,7 @@ impl Day<'_> {
         self.free += 1;
         self.minute(now).ends += 1;
         let due = self.planned(index)?;
-        let call = self.call(index)?;
+        let call = self.take(index)?;
         let (end, drawn) = end_of(due.user, u64::from(call.attempts));
         let (_, talk) = seconds(end, drawn);
         let spoke = (end == EndReason::Talked).then_some(true);
@@ -335,7 +336,6 @@ impl Day<'_> {
             CallState::Completed => {
                 self.found.completed += 1;
                 self.minute(now).completed += 1;
-                self.live.remove(&index);
             }
             CallState::Retry => {
                 self.found.retries += 1;
@@ -344,7 +344,6 @@ impl Day<'_> {
             }
             _ => {
                 self.found.given_up += 1;
-                self.live.remove(&index);
             }
         }
         Ok(())
