@@ -193,7 +193,7 @@ impl Bench {
             "retell_api_key": keys.retell_api_key,
             "whatsapp_token": keys.whatsapp_token,
             "whatsapp_app_secret": keys.whatsapp_app_secret,
-            "whatsapp_verify_token": "the-word-that-meta-was-told",
+            "whatsapp_verify_token": "verify-simulated-whatsapp-token",
             "twilio_account_sid": keys.twilio_account_sid,
             "twilio_auth_token": keys.twilio_auth_token,
         });

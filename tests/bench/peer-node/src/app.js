@@ -30,7 +30,7 @@ function signedIn(request, response, next) {
 }
 
 app.get('/api/users/:id', signedIn, async (request, response) => {
-  if (request.params.id !== request.user) return response.status(404).json({ title: 'There is no such user' });
+  if (![request.user, 'me'].includes(request.params.id)) return response.status(404).json({ title: 'There is no such user' });
   const found = await client.send(new QueryCommand({
     TableName: table,
     KeyConditionExpression: 'pk = :pk and begins_with(sk, :me)',

@@ -35,8 +35,8 @@ use super::{events::Needs, template::TABLE};
 use crate::failure::{Because as _, Failure};
 
 /// The operator of the events.
-pub(crate) const OPERATOR_EMAIL: &str = "operator@ivy.test";
-pub(crate) const OPERATOR_PASSWORD: &str = "the benchmarks' operator";
+const OPERATOR_EMAIL: &str = "operator@ivy.test";
+const OPERATOR_PASSWORD: &str = "the benchmarks' operator";
 
 /// A person, and what an event may be about.
 #[derive(Debug, Clone)]
