@@ -48,11 +48,13 @@ async fn retell_function(
     retell::verify_webhook(&keys, &headers, &body, ivy.now()).map_err(|_| signature_failed("retell"))?;
     let ToolCall { args, call, .. } =
         serde_json::from_slice(&body).map_err(|_| Problem::malformed("The body is no use of a tool."))?;
+    let args = args.unwrap_or_default();
     let answer = voice_tools::use_tool(&ivy, &name, &args, &call).await.unwrap_or_else(|error| {
         // The person is on the line: they hear a sentence, and the analysis makes up for it. We hear of it here.
-        tracing::error!(event = "voice_tool_failed", error = error.name());
+        let call_id = call.metadata.as_ref().and_then(|metadata| metadata.call_id.as_deref()).unwrap_or_default();
+        tracing::error!(event = "voice_tool_failed", call_id, error = error.name());
         telemetry::count("voice_tool_failed", &[]);
-        ToolAnswer::failed()
+        ToolAnswer::failed(&name)
     });
     Ok(Json(answer))
 }

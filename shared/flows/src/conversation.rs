@@ -66,11 +66,20 @@ pub(crate) fn plan(ledger: &mut Ledger<'_>, me: &Me, said: Plan, at: Timestamp, 
     }
     // Known is what was open before this call was taken in: it may just have been logged.
     let open = me.progress();
-    let known = open.agenda.plans().iter().find(|plan| {
-        plan.date == date && plan.planned_time == time && plan.planned_activity.as_str() == said.activity.as_str()
-    });
-    if let Some(known) = known {
-        return Planned::At(known.clone());
+    let same_name = |plan: &&Workout| {
+        plan.date == date && plan.planned_activity.as_str().eq_ignore_ascii_case(said.activity.as_str())
+    };
+    let named: Vec<&Workout> = open.agenda.plans().iter().filter(same_name).collect();
+    if let Some(known) = named.iter().find(|plan| plan.planned_time == time || time.is_none()) {
+        return Planned::At((*known).clone());
+    }
+    // The same thing at another time of the day is moved, not done twice.
+    if let [plan] = named[..]
+        && ledger.progress().agenda.plans().iter().any(|open| open.id == plan.id)
+    {
+        let moved = Workout { planned_time: time, reminded: false, updated_at: now, ..plan.clone() };
+        ledger.change(moved.clone());
+        return Planned::At(moved);
     }
     if ledger.progress().agenda.is_full() {
         return Planned::Full;
@@ -88,9 +97,17 @@ pub(crate) fn plan(ledger: &mut Ledger<'_>, me: &Me, said: Plan, at: Timestamp, 
     Planned::At(workout)
 }
 
-/// The status that a word of the agent names.
+/// Words that a language model puts where nothing was said.
+const NOTHING: [&str; 6] = ["", "none", "null", "n/a", "unknown", "nothing"];
+
+/// What was said, unless that is a word for nothing.
+pub(crate) fn said(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !NOTHING.contains(&text.to_lowercase().as_str()))
+}
+
+/// The status that a word of the agent names, however it is written.
 pub(crate) fn status(word: &str) -> Option<WorkoutStatus> {
-    Some(match word {
+    Some(match word.trim().to_lowercase().replace([' ', '-'], "_").as_str() {
         "completed" => WorkoutStatus::Completed,
         "partial" => WorkoutStatus::Partial,
         "skipped" => WorkoutStatus::Skipped,
@@ -112,12 +129,12 @@ pub(crate) fn log(
     Some(ledger.log(&workout, &report))
 }
 
-/// What a call achieved by what was planned and logged in it.
-pub(crate) const fn outcome(call: &Call, planned: bool, logged: bool) -> Outcome {
+/// What a call achieved by what was planned and logged in it. A rescue that ends in giving up failed, also where that was logged.
+pub(crate) fn outcome(call: &Call, planned: bool, logged: Option<WorkoutStatus>) -> Outcome {
     match call.call_type {
-        CallType::Rescue if planned || logged => Outcome::RescueSuccess,
+        CallType::Rescue if planned || logged.is_some_and(WorkoutStatus::keeps_the_day) => Outcome::RescueSuccess,
         CallType::Rescue => Outcome::RescueFailed,
-        _ if logged => Outcome::WorkoutLogged,
+        _ if logged.is_some() => Outcome::WorkoutLogged,
         _ if planned => Outcome::WorkoutPlanned,
         _ => Outcome::NoCommitment,
     }

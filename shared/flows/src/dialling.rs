@@ -25,7 +25,7 @@ use ivy_domain::{
 };
 use ivy_providers::{
     ProviderError,
-    retell::{CallMetadata, CreatePhoneCall, CreatedCall, Retell, RetellCall, RetellEvent},
+    retell::{CallMetadata, CreatePhoneCall, CreatedCall, LATEST_PUBLISHED, Retell, RetellCall, RetellEvent},
 };
 use ivy_store::{Line, Me, Slot, StoreError, StoredCall, Transcript, keys};
 use jiff::{SignedDuration, Timestamp};
@@ -53,8 +53,10 @@ const ACCOUNT_SECONDS: i64 = 300;
 const OVERDUE: SignedDuration = SignedDuration::from_mins(2);
 /// A sweep asks the provider for no longer than this.
 const LONGEST_SWEEP: Duration = Duration::from_secs(18);
-/// An analysis that the provider has not made so long after it was due never comes.
+/// An analysis that the provider has not made so long after the talk never comes.
 const ANALYSIS_AWAITED: SignedDuration = SignedDuration::from_hours(6);
+/// From one look for an analysis to the next.
+const ASKED_AGAIN: SignedDuration = SignedDuration::from_mins(30);
 /// How far ahead full slots are foreseen.
 const FORECAST: SignedDuration = SignedDuration::from_mins(15);
 /// From claim to end, as calls usually go.
@@ -280,6 +282,7 @@ fn request(ivy: &Ivy, me: &Me, stored: &StoredCall, others: &Others) -> CreatePh
         from_number: from.map(|(_, number)| number.clone()).unwrap_or_default(),
         to_number: phone.to_owned(),
         override_agent_id: agent_of(ivy, user),
+        override_agent_version: LATEST_PUBLISHED,
         metadata: CallMetadata {
             call_id: stored.call.id.to_string(),
             user_id: user.id.to_string(),
@@ -527,29 +530,37 @@ async fn sweep_waiting(
 /// A talk whose analysis was never told: the provider keeps it, and what was said in it counts.
 async fn fetch_analysis(ivy: &Ivy, retell: &Retell, stored: &StoredCall) -> Result<(), Error> {
     let provider_id = stored.call.attempt.as_ref().and_then(|attempt| attempt.provider_call_id.as_deref());
-    let given_up = stored.analysis_due_at().is_none_or(|due| ivy.now().duration_since(due) > ANALYSIS_AWAITED);
+    let given_up = stored.call.ended_at.is_none_or(|ended| ivy.now().duration_since(ended) > ANALYSIS_AWAITED);
     let found = match provider_id {
         Some(id) => retell.get_call(id).await,
         None => Ok(None),
     };
     let call = match found {
         Ok(Some(call)) if call.call_analysis.is_some() => call,
-        Ok(Some(_)) if !given_up => return Ok(()),
+        // Asked again later, so that those that wait for nothing else come first in the next sweeps.
+        Ok(Some(_)) if !given_up => {
+            let until = Some(ivy.now() + ASKED_AGAIN);
+            return keep(ivy, &StoredCall { analysis_asked_until: until, ..stored.clone() }).await;
+        }
         Err(error) if !given_up => return Err(error.into()),
         // It is gone, or never will be: the call is what its end said.
         _ => {
             metrics::count("analysis_lost", &[]);
             tracing::error!(event = "analysis_lost", call_id = %stored.call.id, user_id = %stored.call.user_id);
-            let closed = StoredCall { analyzed: true, ..stored.clone() };
-            let mut transaction = ivy.store.transaction();
-            transaction.call(&closed);
-            return match transaction.commit().await {
-                Ok(()) | Err(StoreError::ConditionFailed(_)) => Ok(()),
-                Err(error) => Err(error.into()),
-            };
+            return keep(ivy, &StoredCall { analyzed: true, ..stored.clone() }).await;
         }
     };
     told_by_list(ivy, "call_analyzed", call).await.map(|_| ())
+}
+
+/// Writes a note on a call; one that moved on meanwhile needs none.
+async fn keep(ivy: &Ivy, noted: &StoredCall) -> Result<(), Error> {
+    let mut transaction = ivy.store.transaction();
+    transaction.call(noted);
+    match transaction.commit().await {
+        Ok(()) | Err(StoreError::ConditionFailed(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// An attempt whose lease is over: what does the provider know of it?

@@ -103,7 +103,8 @@ async fn remind_of(ivy: &Ivy, item: &ToRemind) -> Result<(), Error> {
             time: me.user().timezone.time_zone().to_datetime(time).time(),
             activity: workout.planned_activity.clone(),
         };
-        let id = MessageId::derive(workout.date, &[&workout.id.to_string(), "reminder", &time.to_string()]);
+        // Moved away and back, a workout is reminded of again: each of its versions has one reminder.
+        let id = MessageId::derive(workout.date, &[&workout.id.to_string(), "reminder", &workout.version.to_string()]);
         let outgoing = Outgoing { id: Some(id), not_after: Some(time), ..Outgoing::new(Via::Whatsapp, notice) };
         messages::add_if_allowed(&mut transaction, &me, outgoing, now)?;
     }

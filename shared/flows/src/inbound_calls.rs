@@ -16,7 +16,7 @@ use ivy_domain::{
     user::granted,
     values::Contact as Address,
 };
-use ivy_providers::retell::{InboundAnswer, InboundCall, InboundSetup};
+use ivy_providers::retell::{InboundAnswer, InboundCall, InboundSetup, LATEST_PUBLISHED};
 use ivy_store::{Line, Me, StoredCall, Transcript};
 use jiff::{SignedDuration, Timestamp};
 
@@ -54,6 +54,7 @@ fn welcome(ivy: &Ivy) -> InboundAnswer {
     InboundAnswer {
         call_inbound: InboundSetup {
             override_agent_id: Some(ivy.settings.agent_welcome.clone()),
+            override_agent_version: Some(LATEST_PUBLISHED),
             dynamic_variables: BTreeMap::new(),
             metadata: BTreeMap::new(),
         },
@@ -89,6 +90,7 @@ async fn answer(ivy: &Ivy, inbound: &InboundCall, user: UserId) -> Result<Option
     Ok(Some(InboundAnswer {
         call_inbound: InboundSetup {
             override_agent_id: Some(agent_of(ivy, me.user())),
+            override_agent_version: Some(LATEST_PUBLISHED),
             dynamic_variables: variables,
             metadata: metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         },

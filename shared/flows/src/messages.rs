@@ -301,7 +301,7 @@ async fn claim(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<C
     match message.status {
         MessageStatus::Queued => {}
         MessageStatus::Unknown => return Ok(Claim::Not(settle_unknown(ivy, senders, &me, &message, now).await?)),
-        MessageStatus::Sending => return Ok(Claim::Not(settle_claim(ivy, &me, &message, now).await?)),
+        MessageStatus::Sending => return Ok(Claim::Not(settle_claim(ivy, senders, &me, &message, now).await?)),
         MessageStatus::Failed if message.failure.as_deref() == Some("given_up") => {
             return Err(Error::Impossible("no provider took the message within a day".to_owned()));
         }
@@ -389,14 +389,20 @@ async fn look_again(senders: Senders<'_>, message: &Message) -> Result<Sending, 
 }
 
 /// Found in another worker's hands: it may still be at it, or have died before it could say what happened.
-async fn settle_claim(ivy: &Ivy, me: &Me, message: &Message, now: Timestamp) -> Result<Sending, Error> {
+async fn settle_claim(
+    ivy: &Ivy,
+    senders: Senders<'_>,
+    me: &Me,
+    message: &Message,
+    now: Timestamp,
+) -> Result<Sending, Error> {
     if now.duration_since(message.updated_at) < CLAIM {
         // Not done with it: if the other worker dies, only a delivery to come can find that out.
         return Err(PortError { port: "message", reason: "another worker is at it".to_owned() }.into());
     }
     tracing::error!(event = "message_outcome_unknown", message_id = %message.id, user_id = %me.id());
     finish(ivy, me, message, MessageStatus::Unknown, Some("worker_lost"), now).await?;
-    Ok(Sending::Unknown)
+    if message.via == Via::Sms { look_again(senders, message).await } else { Ok(Sending::Unknown) }
 }
 
 /// Why a message must not go out any more.
@@ -446,6 +452,8 @@ async fn hand_over(senders: Senders<'_>, me: &Me, message: &Message, now: Timest
             let callback = senders.sms_status_url.map(|base| {
                 let mut url = base.clone();
                 url.query_pairs_mut().append_pair("m", &callback_data(message));
+                // Twilio repeats a callback that failed only where it is told to; the fragment is neither sent nor signed.
+                url.set_fragment(Some("rc=3&rp=all"));
                 url
             });
             senders.twilio.send_sms(phone, &notice.render(), callback.as_ref()).await.map(|sent| sent.sid)

@@ -11,9 +11,10 @@
 
 use ivy_domain::{
     CallId, Text, UserId,
-    call::{Call, CallEnd, CallEvent, CallState, EndReason, Outcome, SHORTEST_TALK_SECONDS},
+    call::{Call, CallEnd, CallEvent, CallState, Direction, EndReason, Outcome, SHORTEST_TALK_SECONDS},
     scores::{Score, ScoreKind},
     times::named_time,
+    workout::WorkoutStatus,
 };
 use ivy_providers::retell::{PostCallAnalysis, RetellCall, RetellEvent};
 use ivy_store::{Contact, Me, StoredCall, Transaction, Transcript};
@@ -172,6 +173,10 @@ fn call_end(call: &RetellCall, in_progress: bool, now: Timestamp) -> CallEnd {
 
 /// What the alarms on pickup, completion and duration watch. A voicemail that picked up is no answer.
 fn count(before: &Call, after: &Call) {
+    // Nobody tried to reach who called by themselves.
+    if after.direction == Direction::Inbound {
+        return;
+    }
     let ended = matches!(before.state, CallState::Initiating | CallState::InProgress) && before.state != after.state;
     let completed = ended && after.state == CallState::Completed;
     let hung_up = ended && before.state == CallState::InProgress && after.state != CallState::InProgress;
@@ -199,6 +204,10 @@ fn heard(contact: &mut Contact, before: &StoredCall, after: &StoredCall) {
     if completed && before.call.state != CallState::Completed {
         contact.answered_call_at = contact.answered_call_at.max(after.call.ended_at);
     }
+    if !completed && before.call.state == CallState::Completed && contact.answered_call_at == before.call.ended_at {
+        // It was a machine: nobody was heard.
+        contact.answered_call_at = None;
+    }
     contact.onboarding_call_done |= completed && after.analyzed;
 }
 
@@ -219,7 +228,8 @@ async fn take_analysis(
     }
     stored.analyzed |= current;
     let analysis = call.call_analysis.as_ref();
-    if analysis.and_then(|analysis| analysis.in_voicemail) == Some(true) {
+    // Who used a tool was there, whatever the analysis takes them for.
+    if stored.told.is_empty() && analysis.and_then(|analysis| analysis.in_voicemail) == Some(true) {
         return found_voicemail(transaction, me, stored, current, now);
     }
     let completed = current && stored.call.state == CallState::Completed;
@@ -257,8 +267,7 @@ fn found_voicemail(
     current: bool,
     now: Timestamp,
 ) -> Result<(), Error> {
-    // Who used a tool was there.
-    if current && stored.call.state == CallState::Completed && stored.told.is_empty() {
+    if current && stored.call.state == CallState::Completed {
         if let Ok(next) = calls::apply(transaction, me, stored, &CallEvent::VoicemailFound, now)? {
             *stored = next;
         } else {
@@ -279,13 +288,17 @@ struct Heard<'a> {
 
 impl Heard<'_> {
     /// Takes in what no tool has done; whether something was planned and logged in the call, by whomever.
-    async fn take(&self, transaction: &mut Transaction<'_>, stored: &StoredCall) -> Result<(bool, bool), Error> {
+    async fn take(
+        &self,
+        transaction: &mut Transaction<'_>,
+        stored: &StoredCall,
+    ) -> Result<(bool, Option<WorkoutStatus>), Error> {
         let Self { found, at, now, .. } = *self;
         let told = &stored.told;
         let mut ledger = Ledger::open(self.ivy, self.me, now).await?;
         // The report first: what is planned in the same call lies ahead, and is not what was done.
         let reported = found.workout_status.as_deref().and_then(conversation::status);
-        let activity = || found.planned_activity.as_deref().and_then(Text::truncated);
+        let activity = || conversation::said(found.planned_activity.as_deref()).and_then(Text::truncated);
         if let (Some(done), Some(read)) = (told.logged, reported)
             && done != read
         {
@@ -297,8 +310,8 @@ impl Heard<'_> {
             let minutes = conversation::minutes(found.actual_duration_minutes);
             conversation::log(&mut ledger, status, activity(), minutes, at);
         }
-        let logged = reported.is_some() || told.logged.is_some();
-        let planned = told.planned || self.plan(&mut ledger, logged);
+        let logged = told.logged.or(reported);
+        let planned = told.planned || self.plan(&mut ledger, logged.is_some());
         let scores =
             [(ScoreKind::Energy, found.energy), (ScoreKind::Mood, found.mood), (ScoreKind::Confidence, found.confidence)];
         for (kind, score) in scores.into_iter().filter(|(kind, _)| !told.scores.contains(kind)) {
@@ -306,7 +319,8 @@ impl Heard<'_> {
                 ledger.score(kind, score, at);
             }
         }
-        if let Some(marker) = found.life_marker.as_deref().and_then(Text::truncated).filter(|_| !told.marked) {
+        let marker = conversation::said(found.life_marker.as_deref()).and_then(Text::truncated);
+        if let Some(marker) = marker.filter(|_| !told.marked) {
             ledger.marker(marker);
         }
         ledger.write(transaction)?;
@@ -316,12 +330,14 @@ impl Heard<'_> {
     /// A plan that was made in the call; whether there was one. Beside a report, an activity without a time names what was done.
     fn plan(&self, ledger: &mut Ledger<'_>, logged: bool) -> bool {
         let found = self.found;
-        let Some(activity) = found.planned_activity.as_deref().and_then(Text::truncated) else { return false };
-        if logged && found.planned_time.is_none() {
+        let activity = conversation::said(found.planned_activity.as_deref()).and_then(Text::truncated);
+        let Some(activity) = activity else { return false };
+        let time = conversation::said(found.planned_time.as_deref()).map(str::to_owned);
+        if logged && time.is_none() {
             return false;
         }
         let minutes = conversation::minutes(found.planned_duration_minutes);
-        let plan = Plan { activity, time: found.planned_time.clone(), minutes };
+        let plan = Plan { activity, time, minutes };
         match conversation::plan(ledger, self.me, plan, self.at, self.now) {
             Planned::At(_) => true,
             Planned::NoSuchTime => {
@@ -344,7 +360,8 @@ impl Heard<'_> {
             let effect = Effect::PauseAfterCall { user_id: self.me.id(), call_id: stored.call.id };
             return outbox::add(transaction, &effect, self.now);
         }
-        let Some(said) = self.found.reschedule_to.as_deref().filter(|_| !told.follow_up) else { return Ok(()) };
+        let said = conversation::said(self.found.reschedule_to.as_deref());
+        let Some(said) = said.filter(|_| !told.follow_up) else { return Ok(()) };
         let time = named_time(said, self.at, &self.me.user().timezone);
         let Some(time) = time.filter(|time| *time > self.now) else {
             tracing::info!(event = "call_back_without_time", call_id = %stored.call.id);

@@ -9,15 +9,15 @@
 //! the line. A failure of ours is such a sentence too; it is logged and counted, and the analysis then does what the tool could not.
 
 use ivy_domain::{
-    Text,
+    Text, WorkoutId,
     message::{Notice, Via},
     scores::{Score, ScoreKind},
     times::named_time,
     user::{ConsentSource, PauseEnd, PauseReason},
-    workout::WorkoutStatus,
+    workout::{ReportedBy, WorkoutStatus},
 };
 use ivy_providers::retell::RetellCall;
-use ivy_store::{Me, StoredCall, Transaction};
+use ivy_store::{Me, StoredCall, Told, Transaction};
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -26,7 +26,7 @@ use crate::{
     Error, Ivy,
     accounts::{self, OptOut},
     calls,
-    completions::{Ledger, Logged},
+    completions::{Ledger, Logged, Report},
     conversation::{self, Plan, Planned, spoken},
     messages::{self, Outgoing},
     metrics,
@@ -75,10 +75,13 @@ impl ToolAnswer {
         Self { ok: false, say: say.into(), facts: Map::new() }
     }
 
-    /// When we failed: what was said is taken in from the analysis.
+    /// When we failed: what was said is taken in from the analysis, which knows all but a wish to opt out.
     #[must_use]
-    pub fn failed() -> Self {
-        Self::not_done("I could not write that down just now, but I have heard you and will do it after our call.")
+    pub fn failed(tool: &str) -> Self {
+        Self::not_done(match tool {
+            "opt_out" => "I could not note that just now. Please say it once more, or reply STOP to any message of mine.",
+            _ => "I could not write that down just now, but I have heard you and will do it after our call.",
+        })
     }
 }
 
@@ -106,8 +109,7 @@ impl Arguments<'_> {
             Value::Number(number) => number.to_string(),
             _ => return None,
         };
-        let nothing = ["", "none", "null", "n/a", "unknown"].contains(&text.to_lowercase().as_str());
-        (!nothing).then_some(text)
+        conversation::said(Some(&text)).map(str::to_owned)
     }
 
     fn words<const MAX: usize>(&self, name: &str) -> Option<Text<MAX>> {
@@ -192,6 +194,19 @@ impl Tool {
     }
 }
 
+impl Tool {
+    /// Whether a use was carried out before. What can be said anew (a score, a time) is repeated only by the very same word again:
+    /// who says 4, 6 and 4 means 4.
+    fn is_repeated(&self, uses: &[String], name: &str, told: &String) -> bool {
+        match self {
+            Self::Score { .. } | Self::FollowUp { .. } | Self::Plan(_) => {
+                uses.iter().rev().find(|used| used.starts_with(&format!("{name}:"))) == Some(told)
+            }
+            _ => uses.contains(told),
+        }
+    }
+}
+
 /// Uses a tool.
 ///
 /// # Errors
@@ -207,7 +222,8 @@ pub async fn use_tool(ivy: &Ivy, name: &str, args: &Map<String, Value>, call: &R
             return Ok(ToolAnswer::not_done(question));
         }
     };
-    let told = ivy.store.provider_id(&format!("{}#{name}#{}", call.call_id, Value::Object(args.clone())));
+    let words = ivy.store.provider_id(&format!("{}#{name}#{}", call.call_id, Value::Object(args.clone())));
+    let told = format!("{name}:{words}");
     let (tool, told) = (&tool, &told);
     until_settled(ivy, || async move {
         let now = ivy.now();
@@ -220,14 +236,14 @@ pub async fn use_tool(ivy: &Ivy, name: &str, args: &Map<String, Value>, call: &R
         if stored.analyzed || !is_current(&stored.call, call) {
             return Ok(ToolAnswer::not_done("That will have to wait for our next call."));
         }
-        if stored.told.uses.contains(told) {
+        if tool.is_repeated(&stored.told.uses, name, told) {
             return Ok(ToolAnswer::done("That is noted already."));
         }
         let at = stored.call.started_at.or(call.started_at()).unwrap_or(now);
         let mut transaction = ivy.store.transaction();
         let used = Use { ivy, me: &me, at, now };
         let answer = used.carry_out(&mut transaction, &mut stored, tool).await?;
-        if !answer.ok || transaction.is_empty() {
+        if !answer.ok {
             return Ok(answer);
         }
         stored.told.uses.push(told.clone());
@@ -267,12 +283,18 @@ impl Use<'_> {
                 Ok(self.planned(&planned))
             }
             Tool::Log { status, activity, minutes } => {
+                let date = self.me.date_at(self.at);
+                let progress = self.me.progress();
+                let named = activity.as_ref().and_then(|said| progress.agenda.named_on(date, said.as_str()));
+                if let (None, Some(id)) = (named, told.workout) {
+                    return self.put_right(transaction, told, id, (*status, *minutes)).await;
+                }
                 let mut ledger = Ledger::open(self.ivy, self.me, self.now).await?;
                 let logged = conversation::log(&mut ledger, *status, activity.clone(), *minutes, self.at);
-                let Some((_, logged)) = logged else {
+                let Some((workout, logged)) = logged else {
                     return Ok(ToolAnswer::done("That one is in the book already. Well done."));
                 };
-                told.logged = Some(*status);
+                (told.logged, told.workout) = (Some(*status), Some(workout.id));
                 ledger.write(transaction)?;
                 Ok(ToolAnswer::done(logged_sentence(*status, &logged, ledger.charity_name())))
             }
@@ -306,6 +328,32 @@ impl Use<'_> {
             }
             Tool::Summary => self.summary(transaction, stored),
         }
+    }
+
+    /// What was logged in this very call, as it is said now.
+    async fn put_right(
+        &self,
+        transaction: &mut Transaction<'_>,
+        told: &mut Told,
+        id: WorkoutId,
+        (status, minutes): (WorkoutStatus, Option<u16>),
+    ) -> Result<ToolAnswer, Error> {
+        let (_, workout) = self.ivy.store.me_and_workout(self.me.id(), id).await?;
+        let Some(mut workout) = workout else { return Ok(ToolAnswer::not_done("That one is gone from the book.")) };
+        let mut ledger = Ledger::open(self.ivy, self.me, self.now).await?;
+        let mut logged = Logged::default();
+        if workout.status == status {
+            workout.actual_duration_minutes = minutes.or(workout.actual_duration_minutes);
+            workout.updated_at = self.now;
+            ledger.change(workout);
+        } else {
+            let source = ReportedBy::Call;
+            let report = Report { status, actual_duration_minutes: minutes, source, at: self.at };
+            logged = ledger.log(&workout, &report).1;
+        }
+        told.logged = Some(status);
+        ledger.write(transaction)?;
+        Ok(ToolAnswer::done(logged_sentence(status, &logged, ledger.charity_name())))
     }
 
     fn planned(&self, planned: &Planned) -> ToolAnswer {
@@ -376,7 +424,7 @@ impl Use<'_> {
         if stored.told.summary {
             return Ok(ToolAnswer::done("It is on its way already."));
         }
-        if !self.me.user().may_be_messaged() {
+        if !self.me.user().may_be_messaged_by(Via::Whatsapp) {
             return Ok(ToolAnswer::not_done("You asked me not to write to you, so I had better not."));
         }
         stored.told.summary = true;
@@ -439,7 +487,9 @@ fn today(me: &Me, now: Timestamp) -> ToolAnswer {
     };
     let local = me.user().timezone.time_zone().to_datetime(now);
     let facts = json!({
-        "now": format!("{} {}", local.strftime("%A"), ivy_domain::days::spoken_time(local.time())),
+        "now": format!("{}, {}", local.strftime("%A %-d %B %Y"), ivy_domain::days::spoken_time(local.time())),
+        "date": local.date().to_string(),
+        "utc_offset": now.to_zoned(me.user().timezone.time_zone()).strftime("%:z").to_string(),
         "open_plans": plans,
         "kept_today": standing.kept_today,
         "current_streak": standing.current,

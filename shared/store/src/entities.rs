@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ivy_domain::{
-    AdminId, CallId, MessageId, SessionId, User, UserId,
+    AdminId, CallId, MessageId, SessionId, User, UserId, WorkoutId,
     admin::AdminRole,
     call::{Call, CallState},
     scores::ScoreKind,
@@ -49,16 +49,21 @@ impl Agenda {
         self.0.len() >= Self::MOST
     }
 
+    /// The open plan of a day whose name was said.
+    #[must_use]
+    pub fn named_on(&self, date: Date, said: &str) -> Option<&Workout> {
+        let said = said.to_lowercase();
+        let is_named = |plan: &&Workout| {
+            let name = plan.planned_activity.as_str().to_lowercase();
+            plan.date == date && (name.contains(&said) || said.contains(&name))
+        };
+        self.0.iter().find(is_named)
+    }
+
     /// The plan that "done" on a day means: the first of that day that is not logged; of several, the one whose name was said.
     #[must_use]
     pub fn open_on(&self, date: Date, said: Option<&str>) -> Option<&Workout> {
-        let said = said.map(str::to_lowercase);
-        let is_named = |plan: &&Workout| {
-            let name = plan.planned_activity.as_str().to_lowercase();
-            said.as_ref().is_some_and(|said| name.contains(said) || said.contains(&name))
-        };
-        let open = || self.0.iter().filter(|plan| plan.date == date);
-        open().find(is_named).or_else(|| open().next())
+        said.and_then(|said| self.named_on(date, said)).or_else(|| self.0.iter().find(|plan| plan.date == date))
     }
 
     /// Keeps the agenda in step with a workout that was planned, moved or logged, and forgets plans long past.
@@ -71,7 +76,7 @@ impl Agenda {
     }
 
     /// Drops a plan that was deleted.
-    pub fn forget(&mut self, id: ivy_domain::WorkoutId) {
+    pub fn forget(&mut self, id: WorkoutId) {
         self.0.retain(|plan| plan.id != id);
     }
 }
@@ -238,12 +243,15 @@ pub struct StoredCall {
     /// What the agent's tools have done in this call, whichever attempt it was.
     #[serde(default, skip_serializing_if = "Told::is_empty")]
     pub told: Told,
+    /// When the voice provider is asked again for an analysis that it had not made when it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis_asked_until: Option<Timestamp>,
 }
 
 impl StoredCall {
     #[must_use]
     pub fn new(call: Call) -> Self {
-        Self { call, analyzed: false, slot: None, outcome_recorded: false, told: Told::default() }
+        Self { call, analyzed: false, slot: None, outcome_recorded: false, told: Told::default(), analysis_asked_until: None }
     }
 
     /// When the voice provider is asked for the analysis of a talk, if it has not come by then.
@@ -251,7 +259,8 @@ impl StoredCall {
     pub fn analysis_due_at(&self) -> Option<Timestamp> {
         let awaited = self.call.state == CallState::Completed && !self.analyzed;
         let attempt = self.call.attempt.as_ref().filter(|attempt| awaited && attempt.provider_call_id.is_some())?;
-        Some(self.call.ended_at.unwrap_or(attempt.claimed_at) + ANALYSIS_TAKES)
+        let due = self.call.ended_at.unwrap_or(attempt.claimed_at) + ANALYSIS_TAKES;
+        Some(self.analysis_asked_until.map_or(due, |until| until.max(due)))
     }
 }
 
@@ -260,10 +269,12 @@ impl StoredCall {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Told {
-    /// Uses that were carried out, hashed: a tool that is used twice with the same words is used once.
+    /// Uses that were carried out, `tool:hash of its words`: told twice, a use has one effect.
     pub uses: Vec<String>,
     pub planned: bool,
     pub logged: Option<WorkoutStatus>,
+    /// What was logged last, for a word that puts it right.
+    pub workout: Option<WorkoutId>,
     pub scores: Vec<ScoreKind>,
     pub marked: bool,
     pub follow_up: bool,

@@ -204,8 +204,8 @@ async fn play(script: &Script, manner: Manner) -> Value {
         (id, ring.call_id, before)
     };
     converse(&world, script, manner, &provider_id).await;
-    world.simulators.faults().clear();
     world.settle().await;
+    world.simulators.faults().clear();
     // Long enough for what goes out after a talk, not for retries.
     world.advance(SignedDuration::from_mins(12)).await;
     found(&world, &person, &id, before).await
