@@ -32,7 +32,7 @@ async fn retell_inbound(
     RawBody(body): RawBody,
 ) -> Result<Json<InboundAnswer>, Problem> {
     retell::verify_webhook(&keys, &headers, &body, ivy.now()).map_err(|_| signature_failed("retell"))?;
-    let event: InboundEvent = serde_json::from_slice(&body)
-        .map_err(|_| Problem::malformed("The body does not tell of a call to us."))?;
+    let event: InboundEvent =
+        serde_json::from_slice(&body).map_err(|_| Problem::malformed("The body does not tell of a call to us."))?;
     Ok(Json(inbound_calls::call_inbound(&ivy, &event.call_inbound).await?))
 }

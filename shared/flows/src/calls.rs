@@ -250,8 +250,7 @@ pub(crate) fn add_follow_up(
     if !me.user().may_be_called() {
         return Ok(None);
     }
-    let new =
-        NewCall { call_type: CallType::FollowUp, scheduled_time: time, window_start: None, window_end: None };
+    let new = NewCall { call_type: CallType::FollowUp, scheduled_time: time, window_start: None, window_end: None };
     let created_at = agreed.map_or(now, |stored| stored.call.created_at);
     let Ok(window) = window_of(me, &new, created_at, now) else { return Ok(None) };
     match agreed {

@@ -205,7 +205,12 @@ async fn end(ivy: &Ivy, me: &Me, stored: &StoredCall, event: &CallEvent, now: Ti
 
 /// A slot that is free; rescues and inbound calls may use the reserved ones as well. The search begins at a place that
 /// differs by attempt, so that workers at once do not fight for the same slot.
-pub(crate) async fn free_slot(ivy: &Ivy, call_type: CallType, attempt_id: &str, now: Timestamp) -> Result<Option<Slot>, Error> {
+pub(crate) async fn free_slot(
+    ivy: &Ivy,
+    call_type: CallType,
+    attempt_id: &str,
+    now: Timestamp,
+) -> Result<Option<Slot>, Error> {
     let settings = &ivy.settings;
     let usable = match call_type {
         CallType::Rescue => settings.call_slots,
@@ -303,12 +308,7 @@ pub(crate) fn agent_of(ivy: &Ivy, user: &User) -> String {
 }
 
 /// What the agent knows before it says a word.
-pub(crate) fn variables_of(
-    me: &Me,
-    stored: &StoredCall,
-    others: &Others,
-    now: Timestamp,
-) -> BTreeMap<String, String> {
+pub(crate) fn variables_of(me: &Me, stored: &StoredCall, others: &Others, now: Timestamp) -> BTreeMap<String, String> {
     let progress = me.progress();
     let today = me.date_at(now);
     let plans: Vec<PlannedToday> = progress

@@ -60,7 +60,8 @@ pub async fn send_reminders(ivy: &Ivy, scheduled: Timestamp, queues: &dyn Queues
         let workouts = ivy.store.workouts_to_remind(shard, scheduled, scheduled + REMINDED_AHEAD).await?;
         found += workouts.len();
         for page in workouts.chunks(PAGE as usize) {
-            let items = page.iter().map(|(user_id, workout_id)| ToRemind { user_id: *user_id, workout_id: *workout_id });
+            let items =
+                page.iter().map(|(user_id, workout_id)| ToRemind { user_id: *user_id, workout_id: *workout_id });
             let job = PlanJob::Remind { items: items.collect() };
             queues.send(Queue::PlanUsers, json(&job)?, Duration::ZERO).await?;
         }
@@ -233,8 +234,7 @@ async fn send_receipt(ivy: &Ivy, user: UserId, month: &str) -> Result<(), Error>
 /// Queues a message that has its id from what it is about, unless it was queued before.
 async fn send_once(ivy: &Ivy, me: &Me, id: MessageId, notice: Notice, now: Timestamp) -> Result<(), Error> {
     let mut transaction = ivy.store.transaction();
-    let outgoing =
-        Outgoing { id: Some(id), not_after: Some(now + GOOD_FOR), ..Outgoing::new(Via::Whatsapp, notice) };
+    let outgoing = Outgoing { id: Some(id), not_after: Some(now + GOOD_FOR), ..Outgoing::new(Via::Whatsapp, notice) };
     messages::add_if_allowed(&mut transaction, me, outgoing, now)?;
     if transaction.is_empty() {
         return Ok(());

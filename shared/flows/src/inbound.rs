@@ -12,10 +12,11 @@
 //! one answer in it.
 
 use ivy_domain::{
-    MessageId, Phone, Text, User,
-    days,
+    MessageId, Phone, Text, User, days,
     message::{Message, MessageDirection, MessageKind, MessageStatus, Notice, Via},
-    replies::{Intent, StopRequest, StopScope, is_help_keyword, stop_request, stop_scope, understand, understand_button},
+    replies::{
+        Intent, StopRequest, StopScope, is_help_keyword, stop_request, stop_scope, understand, understand_button,
+    },
     scores::{Score, ScoreKind},
     times::{named_time, pause_until, without_time},
     user::{CommunicationPreference, Consent, ConsentSource, PauseEnd, PauseReason, UserStatus, granted},
@@ -187,8 +188,7 @@ pub enum Received {
 }
 
 /// What strangers are told.
-pub const TO_STRANGERS: &str =
-    "Hello, this is Ivy, an automated accountability partner. This number is for people who signed up. If that was you, write \
+pub const TO_STRANGERS: &str = "Hello, this is Ivy, an automated accountability partner. This number is for people who signed up. If that was you, write \
      from the number you gave us.";
 
 /// Takes a message from outside. Whoever carries the channel answers a stranger, for there is nobody to queue a message for.
@@ -308,12 +308,7 @@ impl Reply<'_> {
     }
 
     /// Takes a message for the answer to the question that stands; whether it was one.
-    async fn answer(
-        &mut self,
-        transaction: &mut Transaction<'_>,
-        asked: Asked,
-        intent: Intent,
-    ) -> Result<bool, Error> {
+    async fn answer(&mut self, transaction: &mut Transaction<'_>, asked: Asked, intent: Intent) -> Result<bool, Error> {
         match (asked.question, intent) {
             (Question::Score(kind), Intent::Score(value)) => {
                 let Ok(score) = Score::try_from(i64::from(value)) else { return Ok(false) };
@@ -368,7 +363,9 @@ impl Reply<'_> {
         match status {
             WorkoutStatus::Skipped => self.say(transaction, "Noted. Tomorrow is a new day."),
             WorkoutStatus::RestDay => self.say(transaction, "Noted: a rest day. Enjoy it."),
-            WorkoutStatus::Completed | WorkoutStatus::Partial | WorkoutStatus::Planned => self.ask_for_score(transaction),
+            WorkoutStatus::Completed | WorkoutStatus::Partial | WorkoutStatus::Planned => {
+                self.ask_for_score(transaction)
+            }
         }
     }
 
@@ -431,7 +428,11 @@ impl Reply<'_> {
             updated_at: self.now,
             ..before.clone()
         };
-        if moved.date == before.date { ledger.change(moved.clone()) } else { ledger.move_plan(moved.clone(), before.date) }
+        if moved.date == before.date {
+            ledger.change(moved.clone())
+        } else {
+            ledger.move_plan(moved.clone(), before.date)
+        }
         ledger.write(transaction)?;
         let when = spoken(self.me, time, self.now);
         self.say(transaction, &format!("Moved: {} at {when}.", moved.planned_activity.as_str()))
@@ -471,9 +472,7 @@ impl Reply<'_> {
         let end = until.map(PauseEnd::Date);
         let paused = match accounts::add_pause(self.ivy, transaction, self.me, reason, end, self.now).await {
             // A date that cannot be is no reason to go on calling.
-            Err(Error::Invalid(_)) => {
-                accounts::add_pause(self.ivy, transaction, self.me, reason, None, self.now).await
-            }
+            Err(Error::Invalid(_)) => accounts::add_pause(self.ivy, transaction, self.me, reason, None, self.now).await,
             paused => paused,
         };
         match paused {
@@ -602,10 +601,8 @@ impl Reply<'_> {
     }
 
     fn queue(&self, transaction: &mut Transaction<'_>, notice: Notice) -> Result<(), Error> {
-        let outgoing = Outgoing {
-            answers_inbound_at: Some(self.inbound.at),
-            ..Outgoing::new(self.inbound.via, notice)
-        };
+        let outgoing =
+            Outgoing { answers_inbound_at: Some(self.inbound.at), ..Outgoing::new(self.inbound.via, notice) };
         messages::add(transaction, &self.me.profile, outgoing, self.now).map(|_| ())
     }
 }

@@ -128,9 +128,7 @@ pub async fn plan_users(ivy: &Ivy, queues: &dyn Queues, job: &PlanJob) -> Result
         PlanJob::Weekly { zone, shard, date, after } => {
             digests::summarise_page(ivy, queues, (zone, *shard, *date), *after).await
         }
-        PlanJob::Receipts { month, shard, after } => {
-            digests::receipts_page(ivy, queues, month, *shard, *after).await
-        }
+        PlanJob::Receipts { month, shard, after } => digests::receipts_page(ivy, queues, month, *shard, *after).await,
     }
 }
 

@@ -312,8 +312,11 @@ impl Heard<'_> {
         }
         let logged = told.logged.or(reported);
         let planned = told.planned || self.plan(&mut ledger, logged.is_some());
-        let scores =
-            [(ScoreKind::Energy, found.energy), (ScoreKind::Mood, found.mood), (ScoreKind::Confidence, found.confidence)];
+        let scores = [
+            (ScoreKind::Energy, found.energy),
+            (ScoreKind::Mood, found.mood),
+            (ScoreKind::Confidence, found.confidence),
+        ];
         for (kind, score) in scores.into_iter().filter(|(kind, _)| !told.scores.contains(kind)) {
             if let Some(score) = score.and_then(|score| Score::try_from(i64::from(score)).ok()) {
                 ledger.score(kind, score, at);

@@ -79,7 +79,9 @@ impl ToolAnswer {
     #[must_use]
     pub fn failed(tool: &str) -> Self {
         Self::not_done(match tool {
-            "opt_out" => "I could not note that just now. Please say it once more, or reply STOP to any message of mine.",
+            "opt_out" => {
+                "I could not note that just now. Please say it once more, or reply STOP to any message of mine."
+            }
             _ => "I could not write that down just now, but I have heard you and will do it after our call.",
         })
     }
@@ -211,7 +213,12 @@ impl Tool {
 ///
 /// # Errors
 /// When the table fails or the items keep changing. The caller answers [`ToolAnswer::failed`].
-pub async fn use_tool(ivy: &Ivy, name: &str, args: &Map<String, Value>, call: &RetellCall) -> Result<ToolAnswer, Error> {
+pub async fn use_tool(
+    ivy: &Ivy,
+    name: &str,
+    args: &Map<String, Value>,
+    call: &RetellCall,
+) -> Result<ToolAnswer, Error> {
     let Some((user, id)) = ours(call) else {
         return Ok(ToolAnswer::not_done("I can only do that for people I know."));
     };
@@ -366,9 +373,7 @@ impl Use<'_> {
                 })
             }
             Planned::NoSuchTime => ToolAnswer::not_done("I need a time that lies ahead. When will you do it?"),
-            Planned::Full => {
-                ToolAnswer::not_done("Your plan is full as it is. Let us finish something first.")
-            }
+            Planned::Full => ToolAnswer::not_done("Your plan is full as it is. Let us finish something first."),
         }
     }
 

@@ -19,7 +19,7 @@ use ivy_providers::{
     Class, ProviderError, http_client, http_client_with_timeouts,
     retell::{CallMetadata, CreatePhoneCall, Retell},
     twilio::Twilio,
-    whatsapp::{Recipient, Button, OutboundContent, WhatsApp, WhatsAppMessage},
+    whatsapp::{Button, OutboundContent, Recipient, WhatsApp, WhatsAppMessage},
 };
 use serde_json::{Value, json};
 use url::Url;

@@ -257,7 +257,11 @@ impl TwilioConfig {
             Some(_) => Some(base_url(&lookup, "TWILIO_STATUS_URL")?),
             None => None,
         };
-        Ok(Self { base_url: base_url(&lookup, "TWILIO_BASE_URL")?, from: required(&lookup, "TWILIO_FROM")?, status_url })
+        Ok(Self {
+            base_url: base_url(&lookup, "TWILIO_BASE_URL")?,
+            from: required(&lookup, "TWILIO_FROM")?,
+            status_url,
+        })
     }
 
     #[must_use]

@@ -251,7 +251,14 @@ pub struct StoredCall {
 impl StoredCall {
     #[must_use]
     pub fn new(call: Call) -> Self {
-        Self { call, analyzed: false, slot: None, outcome_recorded: false, told: Told::default(), analysis_asked_until: None }
+        Self {
+            call,
+            analyzed: false,
+            slot: None,
+            outcome_recorded: false,
+            told: Told::default(),
+            analysis_asked_until: None,
+        }
     }
 
     /// When the voice provider is asked for the analysis of a talk, if it has not come by then.

@@ -225,9 +225,8 @@ fn erasable(item: Item) -> Result<Erasable, StoreError> {
             let via = via.ok_or_else(|| StoreError::unreadable("message", "via is missing"))?;
             ErasableKind::Message { via, provider_id: string_of(&item, "provider_id").map(str::to_owned) }
         }
-        "contact" => string_of(&item, "whatsapp_user_id").map_or(ErasableKind::Other, |id| ErasableKind::Contact {
-            whatsapp_user_id: id.to_owned(),
-        }),
+        "contact" => string_of(&item, "whatsapp_user_id")
+            .map_or(ErasableKind::Other, |id| ErasableKind::Contact { whatsapp_user_id: id.to_owned() }),
         _ => ErasableKind::Other,
     };
     Ok(Erasable { sk, kind })

@@ -227,7 +227,8 @@ pub(crate) async fn act(
     match action.as_str() {
         "call" if live.is_none() => return call_us(&inner, &normal(&phone)).await,
         "tool" => {
-            let running = live.as_ref().and_then(|call| inner.tool_request(&call.call_id, &request.name, &request.args));
+            let running =
+                live.as_ref().and_then(|call| inner.tool_request(&call.call_id, &request.name, &request.args));
             let Some(body) = running else { return StatusCode::NOT_FOUND.into_response() };
             return match inner.ask(&format!("/functions/{}", request.name), body).await {
                 Some(answer) => ok(&answer),

@@ -190,9 +190,7 @@ impl Simulators {
         let listener = tokio::net::TcpListener::bind(listen).await?;
         let http = match &delivery {
             Delivery::Manual => None,
-            Delivery::Post { twilio, .. } => {
-                Some(webhooks::client(twilio.host_str()).map_err(std::io::Error::other)?)
-            }
+            Delivery::Post { twilio, .. } => Some(webhooks::client(twilio.host_str()).map_err(std::io::Error::other)?),
         };
         let state = State {
             workspace: retell_admin::Workspace::with_number(&secrets.retell_from_number),

@@ -70,11 +70,7 @@ pub(crate) fn client(host: Option<&str>) -> reqwest::Result<reqwest::Client> {
         builder = builder.resolve(host, std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
     }
     // Webhooks go to this machine; a proxy of the environment has no business with them.
-    builder
-        .no_proxy()
-        .timeout(Duration::from_secs(10))
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
+    builder.no_proxy().timeout(Duration::from_secs(10)).redirect(reqwest::redirect::Policy::none()).build()
 }
 
 /// The pauses between tries.

@@ -241,9 +241,9 @@ async fn converse(world: &World, script: &Script, manner: Manner, provider_id: &
             }
         }
     }
-    let transcript = if spoke { "Agent: Hi, this is Ivy, an AI.\nUser: Hello.\n" } else { "Agent: Hi, this is Ivy, an AI.\n" };
-    let talk =
-        CallScript { duration_seconds: seconds, user_spoke: spoke, analysis, transcript: transcript.to_owned() };
+    let transcript =
+        if spoke { "Agent: Hi, this is Ivy, an AI.\nUser: Hello.\n" } else { "Agent: Hi, this is Ivy, an AI.\n" };
+    let talk = CallScript { duration_seconds: seconds, user_spoke: spoke, analysis, transcript: transcript.to_owned() };
     simulators.hang_up(provider_id, talk);
 }
 

@@ -276,6 +276,7 @@ impl Life {
             source: ReportedBy::Api,
             donation_id: None,
             donation_decided: false,
+            reminded: false,
             created_at: self.now,
             updated_at: self.now,
             logged_at: None,
