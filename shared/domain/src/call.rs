@@ -869,9 +869,11 @@ impl Work<'_> {
                 self.step(CallState::Missed, end.end.name());
                 self.step(CallState::Failed, end.end.name());
                 self.effects.push(CallEffect::ClearTimer);
-                // Whoever declines is asked nothing more about this call, but can always write instead.
-                self.call.follow_up_queued = true;
-                self.effects.push(CallEffect::OfferText);
+                // The offer is the one text that this call sends.
+                if !self.call.follow_up_queued {
+                    self.call.follow_up_queued = true;
+                    self.effects.push(CallEffect::OfferText);
+                }
             }
             EndReason::Voicemail => {
                 self.call.outcome = Some(Outcome::Voicemail);
