@@ -317,6 +317,19 @@ pub(crate) fn crowded_story() -> impl Strategy<Value = Story> {
     told(vec(crowded_happening(), 1..30))
 }
 
+/// Days at the edge of memory: reports that come just in time or just too late, and corrections of them in the week after.
+pub(crate) fn late_story() -> impl Strategy<Value = Story> {
+    let happening = prop_oneof![
+        6 => (174..184_i32, status()).prop_map(|(days_late, status)| Happening::Report { days_late, status, times: 1 }),
+        4 => (0..4_usize, status()).prop_map(|(nth, status)| Happening::Correct { nth, status }),
+        4 => (1..5_i32).prop_map(Happening::DaysPass),
+        1 => (0..4_usize).prop_map(|nth| Happening::DeleteLogged { nth }),
+        1 => (1..5_i32).prop_map(|days| Happening::EachDay(days, WorkoutStatus::Completed)),
+        1 => (1..3_i32).prop_map(Happening::MonthsPass),
+    ];
+    told(vec(happening, 1..25))
+}
+
 /// Up to eight months with long runs, and with months in which nobody was there.
 pub(crate) fn steady_story() -> impl Strategy<Value = Story> {
     told(vec(steady_happening(), 1..10))

@@ -91,6 +91,7 @@ async fn whatever_goes_wrong_the_rules_hold() {
 }
 
 /// Tells a story once for each of some of its writes and sends, with a crash before it, and once more with a crash after it.
+#[allow(clippy::print_stdout, reason = "it says what it did, as the tests that call it would")]
 async fn crash_at_steps(seed: u64, most: usize) {
     let began = Instant::now();
     let whole = Box::pin(story::tell_with_a_crash(seed, None)).await;
