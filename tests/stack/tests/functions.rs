@@ -32,7 +32,7 @@ enum Expected {
 use Expected::{Again, Done, Failed, Status};
 
 /// In the order in which they run: what is made first is used later.
-const TABLE: [(&str, &str, Expected); 160] = [
+const TABLE: [(&str, &str, Expected); 177] = [
     ("health", "get", Status(200)),
     ("api-docs", "document", Status(200)),
     ("api-docs", "page", Status(200)),
@@ -157,6 +157,18 @@ const TABLE: [(&str, &str, Expected); 160] = [
     ("retell-webhook", "no-signature", Status(401)),
     ("retell-webhook", "malformed-signature", Status(401)),
     ("retell-webhook", "empty-body", Status(401)),
+    ("retell-inbound", "a-stranger", Status(200)),
+    ("retell-inbound", "number-withheld", Status(200)),
+    ("retell-inbound", "bad-signature", Status(401)),
+    // What is wrong with a tool's use is a sentence for the agent, never a status.
+    ("retell-function", "call-of-nobody", Status(200)),
+    ("retell-function", "unknown-tool", Status(200)),
+    ("retell-function", "score-of-eleven", Status(200)),
+    ("retell-function", "bad-signature", Status(401)),
+    ("twilio-status", "bad-signature", Status(401)),
+    ("twilio-status", "no-signature", Status(401)),
+    ("twilio-sms", "bad-signature", Status(401)),
+    ("twilio-sms", "signature-of-sha256", Status(401)),
     ("whatsapp-webhook", "text-from-a-user", Status(204)),
     ("whatsapp-webhook", "bad-signature", Status(401)),
     ("whatsapp-webhook", "sha1-signature-only", Status(401)),
@@ -169,6 +181,12 @@ const TABLE: [(&str, &str, Expected); 160] = [
     ("plan-day", "without-time", Failed),
     ("reset-wallets", "new-month-in-kiribati", Done),
     ("reset-wallets", "without-time", Failed),
+    ("send-reminders", "quarter-past", Done),
+    ("send-reminders", "without-time", Failed),
+    ("weekly-summaries", "sunday-evening-in-london", Done),
+    ("weekly-summaries", "without-time", Failed),
+    ("monthly-receipts", "first-of-december", Done),
+    ("monthly-receipts", "without-time", Failed),
     ("sweep-calls", "tick", Done),
     ("sweep-calls", "time-no-rfc3339", Failed),
     ("place-call", "another-due-time", Again(&[])),
