@@ -406,10 +406,10 @@ impl<'a> Ledger<'a> {
     }
 
     fn write_notices(&self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
-        if self.answers.is_none() && !self.me.user().may_be_messaged() {
+        let via = self.answers.map_or(Via::Whatsapp, |(via, _)| via);
+        if self.answers.is_none() && !self.me.user().may_be_messaged_by(via) {
             return Ok(());
         }
-        let via = self.answers.map_or(Via::Whatsapp, |(via, _)| via);
         for notice in &self.notices {
             // A confirmation that comes a day late only puzzles.
             let not_after = Some(self.now + SignedDuration::from_hours(24));

@@ -44,8 +44,6 @@ const SERVICE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 const ANSWERS_AT_ONCE: SignedDuration = SignedDuration::from_mins(10);
 /// A message that no provider took for so long is given up.
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(24);
-/// WhatsApp takes about one message to a person in so many seconds.
-const PAIR_SECONDS: i64 = 6;
 /// Messages that found no place in their second come again spread over so many.
 const SPREAD_SECONDS: u64 = 30;
 /// Twilio's list is asked for a text without an answer for so long.
@@ -142,7 +140,7 @@ pub(crate) fn add_if_allowed(
     outgoing: Outgoing,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if me.user().may_be_messaged() {
+    if me.user().may_be_messaged_by(outgoing.via) {
         add(transaction, &me.profile, outgoing, now)?;
     }
     Ok(())
@@ -350,10 +348,12 @@ async fn no_place(ivy: &Ivy, me: &Me, message: &Message, now: Timestamp) -> Resu
         Via::Email => return Ok(None),
     };
     let user = me.id().to_string();
+    let pair = i64::from(ivy.settings.whatsapp_pair_seconds);
     if message.via == Via::Whatsapp
-        && ivy.store.count_requests("whatsapp_pair", &user, 1, 1, PAIR_SECONDS, now).await?.is_none()
+        && pair > 0
+        && ivy.store.count_requests("whatsapp_pair", &user, 1, 1, pair, now).await?.is_none()
     {
-        let left = PAIR_SECONDS - now.as_second().rem_euclid(PAIR_SECONDS);
+        let left = pair - now.as_second().rem_euclid(pair);
         return Ok(Some(Duration::from_secs(left.unsigned_abs())));
     }
     if ivy.store.count_requests(number, number, 1, most, 1, now).await?.is_none() {
@@ -374,8 +374,11 @@ async fn settle_unknown(
 ) -> Result<Sending, Error> {
     let Some(notice) = message.notice.as_ref().filter(|_| message.via == Via::Sms) else { return Ok(Sending::Unknown) };
     let sent_since = message.updated_at - CLAIM;
-    let found = senders.twilio.find_sms(me.user().phone.as_str(), &notice.render(), sent_since).await?;
-    match found {
+    let found = senders.twilio.find_sms(me.user().phone.as_str(), &notice.render(), sent_since).await;
+    if let Err(error) = &found {
+        tracing::warn!(event = "sent_messages_not_listed", message_id = %message.id, %error);
+    }
+    match found.ok().flatten() {
         Some(sid) => record(ivy, senders, me, message, Ok(sid)).await,
         None if now.duration_since(message.updated_at) < SETTLED_WITHIN => look_again(senders, message).await,
         None => Ok(Sending::Unknown),

@@ -20,6 +20,8 @@ pub struct Settings {
     /// Messages that our number may send in a second, by WhatsApp and by SMS.
     pub whatsapp_per_second: u32,
     pub sms_per_second: u32,
+    /// The least seconds between two WhatsApp messages to one person; 0 for none.
+    pub whatsapp_pair_seconds: u32,
     /// Requests that one account may make in a minute.
     pub user_requests_per_minute: u32,
     /// The wording of the consents that the app shows at present.
@@ -39,8 +41,10 @@ impl Settings {
             from_numbers: vec![(String::new(), "+447700900999".to_owned())],
             call_slots: 20,
             reserved_call_slots: 4,
-            whatsapp_per_second: 80,
-            sms_per_second: 1,
+            // A test's moments stand still: pacing has tests of its own.
+            whatsapp_per_second: 10_000,
+            sms_per_second: 10_000,
+            whatsapp_pair_seconds: 0,
             user_requests_per_minute: 120,
             consent_wording_version: "2026-11".to_owned(),
         }

@@ -153,6 +153,7 @@ pub fn settings_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Sett
         reserved_call_slots,
         whatsapp_per_second: parsed(&lookup, "WHATSAPP_PER_SECOND", Some(80), "must be a whole number")?,
         sms_per_second: parsed(&lookup, "SMS_PER_SECOND", Some(1), "must be a whole number")?,
+        whatsapp_pair_seconds: parsed(&lookup, "WHATSAPP_PAIR_SECONDS", Some(6), "must be a whole number")?,
         user_requests_per_minute,
         consent_wording_version: required(&lookup, "CONSENT_WORDING_VERSION")?,
     })

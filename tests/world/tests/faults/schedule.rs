@@ -310,6 +310,9 @@ fn faults(passage: &Passage) -> Vec<Ruling> {
         Party::Table => return vec![Throttled, Internal, LostBefore, CrashBefore],
         Party::Retell if !passage.writes => return vec![Status(429), Status(500), LostBefore, CrashBefore],
         Party::Retell => vec![Status(429), Status(500), Status(402)],
+        Party::WhatsApp | Party::Twilio if !passage.writes => {
+            return vec![Status(429), Status(500), LostBefore, CrashBefore];
+        }
         Party::WhatsApp | Party::Twilio => vec![Status(429), Status(500)],
         Party::Queue | Party::Timers | Party::Mail => Vec::new(),
     };
