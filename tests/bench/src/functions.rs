@@ -311,7 +311,7 @@ impl Bench {
             let person = Box::pin(self.people.person(needs)).await?;
             let words = Words {
                 simulators: &self.simulators,
-                operator_token: &self.people.operator_token,
+                operator_token: &self.people.operator_token()?,
                 number: self.number,
             };
             events.push(case.event(&text, &person, &words)?);
