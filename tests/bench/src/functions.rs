@@ -112,6 +112,13 @@ impl Target {
     }
 }
 
+/// All that is measured.
+struct Targets {
+    floors: Vec<Target>,
+    functions: Vec<Target>,
+    peers: Vec<Target>,
+}
+
 /// Where everything lies.
 struct Places {
     binaries: PathBuf,
@@ -136,7 +143,7 @@ struct Bench {
 /// When something is not built, does not start, or answers nothing.
 pub(crate) async fn run(options: &Options) -> Result<(), Failure> {
     let mut bench = Box::pin(Bench::open()).await?;
-    let (floors, functions, peers) = bench.targets(options)?;
+    let Targets { floors, functions, peers } = bench.targets(options)?;
     if bench.group.is_none() {
         say("No control group can be made here: the modes with a share of a CPU are left out.");
     }
@@ -223,7 +230,7 @@ impl Bench {
         Ok(Self { template, places, aws, simulators, people, group, settings, trust, number: 0 })
     }
 
-    fn targets(&self, options: &Options) -> Result<(Vec<Target>, Vec<Target>, Vec<Target>), Failure> {
+    fn targets(&self, options: &Options) -> Result<Targets, Failure> {
         let launch = |name: &str, command: Vec<String>| Launch {
             name: name.to_owned(),
             command,
@@ -263,7 +270,7 @@ impl Bench {
                 }
             }
         }
-        Ok((floors, functions, peers))
+        Ok(Targets { floors, functions, peers })
     }
 
     /// Starts everything in turn, round by round; the starts of each by its name.
@@ -311,7 +318,7 @@ impl Bench {
             let person = Box::pin(self.people.person(needs)).await?;
             let words = Words {
                 simulators: &self.simulators,
-                operator_token: &self.people.operator_token,
+                operator_token: &self.people.operator_token()?,
                 number: self.number,
             };
             events.push(case.event(&text, &person, &words)?);

@@ -24,7 +24,7 @@ use crate::{
 };
 
 const SIZES: [u32; 3] = [1_000, 100_000, 1_000_000];
-const SLOTS: [u32; 9] = [50, 100, 200, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000];
+const SLOTS: [u32; 7] = [50, 100, 200, 1_000, 2_000, 10_000, 20_000];
 /// Of a hundred calls, so many may miss their window before slots count as enough.
 const ENOUGH_PERCENT: f64 = 0.1;
 /// Of all people, in the largest company.
@@ -123,9 +123,9 @@ pub(crate) fn run(sizes: &[u32]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The numbers of slots to play a size with: the provider's default, and from a hundredth of the users to a tenth.
+/// The numbers of slots to play a size with: the provider's default, and from a hundredth of the users to a twentieth.
 fn slots_for(users: u32) -> Vec<u32> {
-    let likely = SLOTS.into_iter().filter(|slots| (users / 100..=users / 10).contains(slots));
+    let likely = SLOTS.into_iter().filter(|slots| (users / 100..=users / 20).contains(slots));
     std::iter::once(limits::DEFAULT_SLOTS).chain(likely).collect()
 }
 
