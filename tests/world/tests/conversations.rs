@@ -203,23 +203,31 @@ async fn play(script: &Script, manner: Manner) -> Value {
         let ring = world.simulators.rings().pop().expect("it rings");
         (id, ring.call_id, before)
     };
-    converse(&world, script, manner, &provider_id).await;
+    let unsaid = converse(&world, script, manner, &provider_id).await;
     world.settle().await;
     world.simulators.faults().clear();
     // Long enough for what goes out after a talk, not for retries.
     world.advance(SignedDuration::from_mins(12)).await;
-    found(&world, &person, &id, before).await
+    let mut found = found(&world, &person, &id, before).await;
+    if !unsaid.is_empty() {
+        found["tools"] = json!(unsaid);
+    }
+    found
 }
 
-async fn converse(world: &World, script: &Script, manner: Manner, provider_id: &str) {
+async fn converse(world: &World, script: &Script, manner: Manner, provider_id: &str) -> Vec<String> {
+    let mut unsaid = Vec::new();
     let simulators = &world.simulators;
     simulators.faults().duplicate_webhooks(manner == Manner::Twice);
     simulators.faults().reverse_webhooks(manner == Manner::Reversed);
     let (seconds, spoke, analysis) = match &script.end {
-        End::Declines => return simulators.decline(provider_id),
+        End::Declines => {
+            simulators.decline(provider_id);
+            return unsaid;
+        }
         End::NeverAnswers => {
             world.advance(SignedDuration::from_secs(31)).await;
-            return;
+            return unsaid;
         }
         End::HangsUp { seconds, spoke, analysis } => (*seconds, *spoke, analysis.clone()),
     };
@@ -231,13 +239,12 @@ async fn converse(world: &World, script: &Script, manner: Manner, provider_id: &
         let uses = if manner == Manner::Twice { 2 } else { 1 };
         for time in 0..uses {
             let answer = world.use_tool(provider_id, &step.tool, step.args.clone()).await;
-            if time == 0 {
-                assert_eq!(answer["ok"], json!(step.ok), "{}: {} {answer}", script.name, step.tool);
-                let said = answer["say"].as_str().unwrap_or_default();
-                assert!(said.len() > 5, "{}: a sentence to say: {answer}", script.name);
-                if let Some(words) = &step.says {
-                    assert!(said.contains(words.as_str()), "{}: {said:?} lacks {words:?}", script.name);
-                }
+            let said = answer["say"].as_str().unwrap_or_default();
+            let fits = answer["ok"] == json!(step.ok)
+                && said.len() > 5
+                && step.says.as_ref().is_none_or(|words| said.contains(words.as_str()));
+            if time == 0 && !fits {
+                unsaid.push(format!("{} answered {answer}, not {step:?}", step.tool));
             }
         }
     }
@@ -245,6 +252,7 @@ async fn converse(world: &World, script: &Script, manner: Manner, provider_id: &
         if spoke { "Agent: Hi, this is Ivy, an AI.\nUser: Hello.\n" } else { "Agent: Hi, this is Ivy, an AI.\n" };
     let talk = CallScript { duration_seconds: seconds, user_spoke: spoke, analysis, transcript: transcript.to_owned() };
     simulators.hang_up(provider_id, talk);
+    unsaid
 }
 
 fn local(text: &str) -> String {
