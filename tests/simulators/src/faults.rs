@@ -44,8 +44,7 @@ pub struct Faults {
 
 #[derive(Debug, Default)]
 struct Settings {
-    /// With the number of requests that pass unharmed first.
-    queue: VecDeque<(Provider, usize, Fault)>,
+    queue: VecDeque<(Provider, Fault)>,
     duplicate: bool,
     reverse: bool,
     late: Duration,
@@ -59,12 +58,7 @@ impl Faults {
 
     /// Queues a fault for the provider's next request that has none yet, whichever endpoint it goes to.
     pub fn next(&self, provider: Provider, fault: Fault) {
-        self.after(0, provider, fault);
-    }
-
-    /// The same, after as many requests to the provider have passed unharmed.
-    pub fn after(&self, passing: usize, provider: Provider, fault: Fault) {
-        self.settings().queue.push_back((provider, passing, fault));
+        self.settings().queue.push_back((provider, fault));
     }
 
     /// Every webhook comes twice.
@@ -100,14 +94,8 @@ impl Faults {
 
     pub(crate) fn take(&self, provider: Provider) -> Option<Fault> {
         let mut settings = self.settings();
-        let position = settings.queue.iter().position(|(for_provider, ..)| *for_provider == provider)?;
-        if let Some((_, passing, _)) = settings.queue.get_mut(position)
-            && *passing > 0
-        {
-            *passing -= 1;
-            return None;
-        }
-        settings.queue.remove(position).map(|(.., fault)| fault)
+        let position = settings.queue.iter().position(|(for_provider, _)| *for_provider == provider)?;
+        settings.queue.remove(position).map(|(_, fault)| fault)
     }
 
     pub(crate) fn duplicates(&self) -> bool {

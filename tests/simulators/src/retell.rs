@@ -29,17 +29,17 @@ pub(crate) fn error(status: StatusCode, message: &str) -> Response {
     server::json(status, &json!({"status": "error", "message": message}))
 }
 
-pub(crate) fn bad(message: impl AsRef<str>) -> Response {
+fn bad(message: impl AsRef<str>) -> Response {
     error(StatusCode::BAD_REQUEST, message.as_ref())
 }
 
 /// The refusal of a request without our key.
-pub(crate) fn unauthorised(inner: &Inner, headers: &HeaderMap) -> Option<Response> {
+fn unauthorised(inner: &Inner, headers: &HeaderMap) -> Option<Response> {
     let authorised = header(headers, "authorization") == format!("Bearer {}", inner.secrets.retell_api_key);
     (!authorised).then(|| error(StatusCode::UNAUTHORIZED, "Invalid API Key"))
 }
 
-pub(crate) fn not_found() -> Response {
+fn not_found() -> Response {
     error(StatusCode::NOT_FOUND, "The requested resource was not found")
 }
 
@@ -126,8 +126,6 @@ pub(crate) async fn create_phone_call(State(inner): State<Arc<Inner>>, headers: 
         }
         let call = SimulatedCall {
             call_id,
-            twilio_call_sid: crate::calls::new_call_sid(),
-            inbound: false,
             from: new.from,
             to: new.to,
             agent_id: new.agent_id,
