@@ -7,7 +7,9 @@ use ivy_flows::{
     Ivy,
     admins::{self, AdminSignIn},
 };
-use ivy_runtime::{AppState, CallerAddress, Input, Problem, Tokens, WriteProblems, auth::ADMIN_TOKEN_SECONDS, input};
+use ivy_runtime::{
+    AppState, CallerAddress, Input, Problem, Sent, Tokens, WriteProblems, auth::ADMIN_TOKEN_SECONDS, input,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,8 +19,8 @@ input! {
     pub struct AdminLoginInput {
         #[schema(value_type = String, example = "sam@example.com")]
         pub email: Email,
-        #[schema(format = Password, example = "a long password of mine")]
-        pub password: String,
+        #[schema(value_type = String, format = Password, max_length = 200, example = "a long password of mine")]
+        pub password: Sent<200>,
     }
 }
 

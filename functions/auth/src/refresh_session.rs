@@ -3,7 +3,7 @@
 
 use axum::{Json, extract::State};
 use ivy_flows::{Ivy, sign_in};
-use ivy_runtime::{AppState, CallerAddress, Input, Problem, Tokens, WriteProblems, input};
+use ivy_runtime::{AppState, CallerAddress, Input, Problem, Sent, Tokens, WriteProblems, input};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::session::SessionView;
@@ -11,7 +11,8 @@ use crate::session::SessionView;
 input! {
     #[schema(as = Refresh)]
     pub struct RefreshInput {
-        pub refresh_token: String,
+        #[schema(value_type = String, max_length = 512)]
+        pub refresh_token: Sent<512>,
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::session::one_contact;
+use crate::session::{not_one_contact, one_contact};
 
 input! {
     /// Where to send the link: `email` or `phone`.
@@ -19,6 +19,7 @@ input! {
         #[schema(value_type = Option<String>, example = "+447700900123")]
         pub phone: Option<Phone>,
     }
+    also(email, phone) { not_one_contact(email, phone) }
 }
 
 /// The request was taken.

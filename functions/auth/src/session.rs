@@ -45,6 +45,18 @@ impl SessionView {
     }
 }
 
+/// The fault of a request that names no contact, or two. Takes the fields as they were read; one that could not be read has a fault of
+/// its own.
+#[must_use]
+pub fn not_one_contact(
+    email: Option<&Option<ivy_domain::Email>>,
+    phone: Option<&Option<ivy_domain::Phone>>,
+) -> Option<ivy_flows::FieldError> {
+    let (email, phone) = (email?, phone?);
+    (email.is_some() == phone.is_some())
+        .then(|| ivy_flows::FieldError::new("email", "or phone must be given, and not both"))
+}
+
 /// The contact that a request names: an e-mail address or a phone number, and not both.
 ///
 /// # Errors

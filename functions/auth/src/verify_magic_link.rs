@@ -7,7 +7,7 @@ use ivy_flows::{
     Error, Ivy,
     sign_in::{self, Proof},
 };
-use ivy_runtime::{AppState, CallerAddress, Input, Problem, Tokens, WriteProblems, input};
+use ivy_runtime::{AppState, CallerAddress, Input, Problem, Sent, Tokens, WriteProblems, input};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::session::{SessionView, one_contact};
@@ -16,21 +16,22 @@ input! {
     /// Either `token`, or `code` with the `email` or `phone` that it was sent to.
     #[schema(as = Verification)]
     pub struct VerificationInput {
-        pub token: Option<String>,
+        #[schema(value_type = Option<String>, max_length = 256)]
+        pub token: Option<Sent<256>>,
         #[schema(value_type = Option<String>)]
         pub email: Option<Email>,
         #[schema(value_type = Option<String>, example = "+447700900123")]
         pub phone: Option<Phone>,
-        #[schema(example = "123456")]
-        pub code: Option<String>,
+        #[schema(value_type = Option<String>, max_length = 16, example = "123456")]
+        pub code: Option<Sent<16>>,
     }
 }
 
 impl VerificationInput {
     fn proof(self) -> Result<Proof, Problem> {
         match (self.token, self.code) {
-            (Some(token), None) if self.email.is_none() && self.phone.is_none() => Ok(Proof::Link { token }),
-            (None, Some(code)) => Ok(Proof::Code { contact: one_contact(self.email, self.phone)?, code }),
+            (Some(token), None) if self.email.is_none() && self.phone.is_none() => Ok(Proof::Link { token: token.0 }),
+            (None, Some(code)) => Ok(Proof::Code { contact: one_contact(self.email, self.phone)?, code: code.0 }),
             _ => Err(Error::invalid("token", "or code with email or phone must be given, and not both").into()),
         }
     }

@@ -26,8 +26,8 @@ async fn list_calls(
     let keyring = ivy.store.keyring();
     let after = query.cursor.map(|cursor| Cursor::open(keyring, &scope, &cursor)).transpose()?;
     let limit = query.limit.unwrap_or_default().get();
-    let page =
-        ivy.store.list_calls(own.user_id, limit.into(), after.as_deref()).await.map_err(ivy_flows::Error::from)?;
+    let listed = ivy.store.list_calls(own.user_id, limit.into(), after.as_deref());
+    let (_, page) = ivy.of_user(own.user_id, listed).await?;
     Ok(Json(Page {
         items: page.items.iter().map(|stored| CallView::from(&stored.call)).collect(),
         next_cursor: page.next.map(|position| Cursor::seal(keyring, &scope, &position)),

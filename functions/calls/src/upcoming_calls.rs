@@ -5,7 +5,7 @@
 use axum::{Json, extract::State};
 use ivy_domain::call::Call;
 use ivy_flows::{Error, FieldError, Ivy};
-use ivy_runtime::{AppState, Cursor, Operator, Page, Problem, Query, ReadProblems, page::Limit, query};
+use ivy_runtime::{AppState, Cursor, Operator, Page, Problem, Query, ReadProblems, SentCursor, page::Limit, query};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -73,7 +73,8 @@ query! {
         #[param(value_type = Option<u8>, minimum = 1, maximum = 100, default = 20)]
         pub limit: Option<Limit>,
         /// Where the page before ended.
-        pub cursor: Option<String>,
+        #[param(value_type = Option<String>, max_length = 1024)]
+        pub cursor: Option<SentCursor>,
     }
 }
 

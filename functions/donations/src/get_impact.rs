@@ -41,9 +41,9 @@ pub struct FullImpactView {
 pub struct CharityImpactView {
     pub charity: CharityView,
     pub donated: f64,
-    /// Rounded down.
+    /// Rounded down; null for a charity that is none of ours any more.
     #[schema(example = "179 helpline calls")]
-    pub impact_equivalent: String,
+    pub impact_equivalent: Option<String>,
 }
 
 /// What was donated in the wallet's present period.
@@ -87,12 +87,16 @@ async fn by_charity(ivy: &Ivy, me: &Me) -> Result<Vec<CharityImpactView>, Error>
     sums.sort_by_key(|(id, donated)| (std::cmp::Reverse(**donated), **id));
     let mut views = Vec::with_capacity(sums.len());
     for (id, donated) in sums {
-        let charity = ivy.charity(*id).await?;
-        views.push(CharityImpactView {
-            donated: donated.pounds(),
-            impact_equivalent: impact::equivalent(*donated, &charity),
-            charity: charity.into(),
-        });
+        let (charity, impact_equivalent) = match ivy.charity(*id).await {
+            Ok(charity) => {
+                let equivalent = impact::equivalent(*donated, &charity);
+                (charity, Some(equivalent))
+            }
+            // What it did there is not known any more; that it was given is.
+            Err(Error::NotFound(_)) => (ivy_flows::former_charity(*id), None),
+            Err(other) => return Err(other),
+        };
+        views.push(CharityImpactView { donated: donated.pounds(), impact_equivalent, charity: charity.into() });
     }
     Ok(views)
 }

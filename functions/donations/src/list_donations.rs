@@ -1,9 +1,10 @@
 //! `GET /api/users/{id}/donations`: what was donated for a user, newest first.
 
 use axum::{Json, extract::State};
+use ivy_domain::wallet::Donation;
 use ivy_flows::{Error, Ivy};
-use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, page::Limit, query, span};
-use ivy_store::Span;
+use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, SentCursor, page::Limit, query, span};
+use ivy_store::{PageOf, Span};
 use jiff::civil::Date;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -22,8 +23,10 @@ query! {
         #[param(value_type = Option<u8>, minimum = 1, maximum = 100, default = 20)]
         pub limit: Option<Limit>,
         /// Where the page before ended.
-        pub cursor: Option<String>,
+        #[param(value_type = Option<String>, max_length = 1024)]
+        pub cursor: Option<SentCursor>,
     }
+    also(from, to) { span::out_of_order(from, to) }
 }
 
 impl DonationQuery {
@@ -33,13 +36,16 @@ impl DonationQuery {
         format!("list-donations/{}/{}/{}", own.user_id, day(self.from), day(self.to))
     }
 
-    /// The days in time. Only a filter needs to know where the user lives.
-    async fn made(&self, ivy: &Ivy, own: Own) -> Result<Span, Error> {
+    /// The page. Only a filter needs to know where the user lives before it is read.
+    async fn page(&self, ivy: &Ivy, own: Own, after: Option<&str>) -> Result<PageOf<Donation>, Error> {
+        let (user, limit) = (own.user_id, self.limit.unwrap_or_default().get().into());
         if self.from.is_none() && self.to.is_none() {
-            return Ok(Span::default());
+            let listed = ivy.store.list_donations(user, Span::default(), limit, after);
+            return Ok(ivy.of_user(user, listed).await?.1);
         }
-        let profile = ivy.store.profile(own.user_id).await?.ok_or(Error::NotFound("user"))?;
-        Ok(crate::made_between(&profile.user.days(), self.from, self.to))
+        let profile = ivy.store.profile(user).await?.ok_or(Error::NotFound("user"))?;
+        let made = crate::made_between(&profile.user.days(), self.from, self.to);
+        Ok(ivy.store.list_donations(user, made, limit, after).await?)
     }
 }
 
@@ -61,12 +67,10 @@ async fn list_donations(
     span::in_order(query.from, query.to)?;
     let (scope, keyring) = (query.scope(own), ivy.store.keyring());
     let after = query.cursor.as_deref().map(|cursor| Cursor::open(keyring, &scope, cursor)).transpose()?;
-    let limit = query.limit.unwrap_or_default().get().into();
-    let made = query.made(&ivy, own).await?;
-    let page = ivy.store.list_donations(own.user_id, made, limit, after.as_deref()).await.map_err(Error::from)?;
+    let page = query.page(&ivy, own, after.as_deref()).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for donation in &page.items {
-        items.push(DonationView::new(donation, ivy.charity(donation.charity_id).await?));
+        items.push(DonationView::new(donation, ivy.charity_or_former(donation.charity_id).await?));
     }
     let next_cursor = page.next.map(|position| Cursor::seal(keyring, &scope, &position));
     Ok(Json(Page { items, next_cursor }))

@@ -10,7 +10,7 @@ use std::fmt;
 use axum::{Json, extract::State};
 use ivy_domain::{Invalid, Pence, User, days};
 use ivy_flows::{Error, Ivy};
-use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, page::Limit, query};
+use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, SentCursor, page::Limit, query};
 use ivy_store::{Receipt, ReceiptLine};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -47,7 +47,8 @@ query! {
         #[param(value_type = Option<u8>, minimum = 1, maximum = 100, default = 20)]
         pub limit: Option<Limit>,
         /// Where the page before ended.
-        pub cursor: Option<String>,
+        #[param(value_type = Option<String>, max_length = 1024)]
+        pub cursor: Option<SentCursor>,
     }
 }
 
@@ -106,8 +107,8 @@ async fn list_receipts(
         (format!("list-receipts/{}/{}", own.user_id, month.unwrap_or_default()), ivy.store.keyring());
     let after = query.cursor.as_deref().map(|cursor| Cursor::open(keyring, &scope, cursor)).transpose()?;
     let limit = query.limit.unwrap_or_default().get().into();
-    let profile = ivy.store.profile(own.user_id).await.map_err(Error::from)?.ok_or(Error::NotFound("user"))?;
-    let page = ivy.store.list_receipts(own.user_id, month, limit, after.as_deref()).await.map_err(Error::from)?;
+    let listed = ivy.store.list_receipts(own.user_id, month, limit, after.as_deref());
+    let (profile, page) = ivy.of_user(own.user_id, listed).await?;
     let mut items = Vec::with_capacity(page.items.len());
     for receipt in page.items {
         items.push(view(&ivy, &profile.user, receipt).await?);
@@ -137,6 +138,6 @@ async fn line_view(ivy: &Ivy, line: ReceiptLine) -> Result<ReceiptLineView, Erro
         Some(company) => ivy.company(company).await?.name,
         None => IVY.to_owned(),
     };
-    let charity = ivy.charity(line.charity_id).await?.into();
+    let charity = ivy.charity_or_former(line.charity_id).await?.into();
     Ok(ReceiptLineView { charity, donor, amount: line.amount.pounds(), donations: line.donations })
 }

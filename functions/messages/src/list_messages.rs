@@ -85,13 +85,13 @@ async fn list_messages(
     let scope = format!("list-messages/{}", own.user_id);
     let keyring = ivy.store.keyring();
     let after = query.cursor.map(|cursor| Cursor::open(keyring, &scope, &cursor)).transpose()?;
-    let profile = ivy.store.profile(own.user_id).await.map_err(ivy_flows::Error::from)?;
-    let profile = profile.ok_or(ivy_flows::Error::NotFound("user"))?;
     let limit = query.limit.unwrap_or_default().get();
-    let page =
-        ivy.store.list_messages(&profile, limit.into(), after.as_deref()).await.map_err(ivy_flows::Error::from)?;
+    let listed = ivy.store.list_messages(own.user_id, limit.into(), after.as_deref());
+    let (profile, page) = ivy.of_user(own.user_id, listed).await?;
+    let messages = page.items.into_iter().map(|sealed| sealed.open(&profile));
+    let messages: Vec<Message> = messages.collect::<Result<_, _>>().map_err(ivy_flows::Error::from)?;
     Ok(Json(Page {
-        items: page.items.iter().map(MessageView::from).collect(),
+        items: messages.iter().map(MessageView::from).collect(),
         next_cursor: page.next.map(|position| Cursor::seal(keyring, &scope, &position)),
     }))
 }

@@ -9,6 +9,7 @@ use ivy_flows::{
 };
 use ivy_providers::{twilio::Twilio, whatsapp::WhatsApp};
 use ivy_runtime::batch::{Disposition, Record};
+use url::Url;
 
 /// The clients that sending takes.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Clients {
     pub mailer: Arc<dyn Mailer>,
     pub queues: Arc<dyn Queues>,
     pub timers: Arc<dyn Timers>,
+    /// Where Twilio reports what became of a text.
+    pub sms_status_url: Option<Url>,
 }
 
 /// # Errors
@@ -30,6 +33,7 @@ pub async fn send_message(ivy: Ivy, clients: Clients, record: Record) -> Result<
         mailer: clients.mailer.as_ref(),
         queues: clients.queues.as_ref(),
         timers: clients.timers.as_ref(),
+        sms_status_url: clients.sms_status_url.as_ref(),
     };
     messages::send_message(&ivy, senders, &job).await?;
     Ok(())

@@ -32,6 +32,7 @@ query! {
         #[param(value_type = Option<String>, format = Date, example = "2026-11-30")]
         pub to: Option<Date>,
     }
+    also(from, to) { span::out_of_order(from, to) }
 }
 
 /// What happened over a span of days.

@@ -28,6 +28,7 @@ query! {
         #[param(value_type = Option<String>, format = Date, example = "2026-11-30")]
         pub to: Option<Date>,
     }
+    also(from, to) { span::out_of_order(from, to) }
 }
 
 /// Calls in numbers. A call counts on the local day for which it was scheduled; its retries are part of it.

@@ -1,5 +1,6 @@
 //! Progress: streaks, counts, impact, transformation.
 
+pub mod delete_scores;
 pub mod get_activity;
 pub mod get_call_stats;
 pub mod get_stats;

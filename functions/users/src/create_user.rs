@@ -1,4 +1,4 @@
-//! `POST /api/users`: sign up. A sign-in link goes to the e-mail address, or by SMS where there is none.
+//! `POST /api/users`: sign up. A sign-in link goes to the phone by SMS, whose number the first sign-in proves.
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use ivy_domain::{Email, Phone, Text, Tier, Zone, values::Locale};
@@ -36,6 +36,9 @@ input! {
         /// Which plan to try: `b2c_pro` (the default), `b2c_elite` or `b2c_concierge`.
         #[schema(value_type = Option<String>, example = "b2c_pro")]
         pub subscription_type: Option<Tier>,
+    }
+    also(subscription_type) {
+        subscription_type.copied().flatten().and_then(accounts::not_by_signing_up)
     }
 }
 

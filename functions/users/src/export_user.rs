@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderName, header},
 };
 use ivy_flows::{Ivy, export};
-use ivy_runtime::{AppState, Cursor, Own, Problem, Query, ReadProblems, query};
+use ivy_runtime::{AppState, Cursor, Own, Problem, Query, ReadProblems, SentCursor, query};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -17,7 +17,8 @@ query! {
     /// Which part of the export.
     pub struct ExportQuery {
         /// Where the part before ended.
-        pub cursor: Option<String>,
+        #[param(value_type = Option<String>, max_length = 1024)]
+        pub cursor: Option<SentCursor>,
     }
 }
 

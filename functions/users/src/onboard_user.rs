@@ -59,6 +59,12 @@ input! {
         pub charity_id: Option<CharityId>,
         pub consents: ConsentsInput,
     }
+    also(obstacles) {
+        obstacles.and_then(Option::as_deref).and_then(accounts::too_many_obstacles)
+    }
+    also(consents) {
+        consents.and_then(|consents| accounts::no_data_processing(consents.data_processing))
+    }
 }
 
 impl From<OnboardingInput> for Onboarding {

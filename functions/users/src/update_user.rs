@@ -61,6 +61,9 @@ input! {
         #[schema(required = false, value_type = Option<String>, format = Uuid)]
         pub charity_id: Patch<CharityId>,
     }
+    also(obstacles) {
+        obstacles.and_then(|change| change.0.as_deref()).and_then(accounts::too_many_obstacles)
+    }
 }
 
 impl From<UserPatchInput> for UserChanges {

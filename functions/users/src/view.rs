@@ -47,6 +47,10 @@ impl From<Consent> for ConsentView {
 pub struct ConsentsView {
     pub calls: Option<ConsentView>,
     pub messages: Option<ConsentView>,
+    /// The last STOP or START by WhatsApp; null where there was none, and `messages` says it all.
+    pub messages_whatsapp: Option<ConsentView>,
+    /// The last STOP or START by SMS.
+    pub messages_sms: Option<ConsentView>,
     pub data_processing: Option<ConsentView>,
 }
 
@@ -143,6 +147,8 @@ impl From<&User> for UserView {
             consents: ConsentsView {
                 calls: user.consents.calls.clone().map(Into::into),
                 messages: user.consents.messages.clone().map(Into::into),
+                messages_whatsapp: user.consents.messages_whatsapp.clone().map(Into::into),
+                messages_sms: user.consents.messages_sms.clone().map(Into::into),
                 data_processing: user.consents.data_processing.clone().map(Into::into),
             },
             created_at: user.created_at,

@@ -8,12 +8,12 @@ use axum::{
 use ivy_domain::message::{MessageStatus, Via};
 use ivy_flows::{
     Ivy,
-    inbound::{self, Inbound, InboundContent},
+    inbound::{self, Inbound, InboundContent, Received, Sender},
     messages::{self, StatusReport},
 };
 use ivy_providers::{
-    Class, Failure, Secret,
-    whatsapp::{self, Content, InboundMessage, Status, Webhook},
+    Failure, Secret,
+    whatsapp::{self, Content, InboundMessage, Status, Webhook, WhatsApp},
 };
 use ivy_runtime::{
     AppState, Problem, WebhookProblems,
@@ -26,10 +26,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 #[derive(Debug, Clone)]
 pub struct AppSecrets(pub Vec<Secret>);
 
-pub fn router(secrets: AppSecrets) -> OpenApiRouter<AppState> {
+/// `whatsapp` answers strangers, who have no queue.
+pub fn router(secrets: AppSecrets, whatsapp: WhatsApp) -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(whatsapp_webhook))
         .layer(Extension(secrets))
+        .layer(Extension(whatsapp))
         .layer(body_limit(WEBHOOK_BODY_LIMIT))
 }
 
@@ -43,6 +45,7 @@ pub fn router(secrets: AppSecrets) -> OpenApiRouter<AppState> {
 async fn whatsapp_webhook(
     State(ivy): State<Ivy>,
     Extension(AppSecrets(secrets)): Extension<AppSecrets>,
+    Extension(client): Extension<WhatsApp>,
     headers: HeaderMap,
     RawBody(body): RawBody,
 ) -> Result<StatusCode, Problem> {
@@ -53,7 +56,11 @@ async fn whatsapp_webhook(
     let mut failure = None;
     for value in webhook.values() {
         for message in value.messages.iter().filter_map(|message| read(message, &ivy)) {
-            failure = inbound::inbound_message(&ivy, &message).await.err().or(failure);
+            match inbound::inbound_message(&ivy, &message).await {
+                Ok(Received::Stranger { answer: true }) => inbound::answer_stranger(&client, &message.from).await,
+                Ok(_) => {}
+                Err(error) => failure = Some(error),
+            }
         }
         for status in value.statuses.iter().filter_map(report) {
             failure = messages::message_status(&ivy, &status).await.err().or(failure);
@@ -62,20 +69,21 @@ async fn whatsapp_webhook(
     failure.map_or(Ok(StatusCode::NO_CONTENT), |error| Err(error.into()))
 }
 
-/// A message in our terms; `None` for one without a number that we could know a user by.
+/// A message in our terms; `None` for one without anything to know its sender by.
 fn read(message: &InboundMessage, ivy: &Ivy) -> Option<Inbound> {
-    let from = message.from.as_deref().and_then(|digits| format!("+{}", digits.trim_start_matches('+')).parse().ok());
-    let Some(from) = from else {
-        tracing::info!(event = "message_without_number");
+    let phone = message.from.as_deref().and_then(|digits| format!("+{}", digits.trim_start_matches('+')).parse().ok());
+    let from = Sender { phone, whatsapp_user_id: message.from_user_id.clone() };
+    if from.phone.is_none() && from.whatsapp_user_id.is_none() {
+        tracing::info!(event = "message_without_sender");
         return None;
-    };
+    }
     let content = match message.content() {
         Content::Text(text) => InboundContent::Text(text.to_owned()),
         Content::TemplateButton { payload, text } => {
             InboundContent::Button { id: payload.to_owned(), title: text.to_owned() }
         }
         Content::Reply { id, title } => InboundContent::Button { id: id.to_owned(), title: title.to_owned() },
-        Content::VoiceNote(_) => InboundContent::VoiceNote,
+        Content::VoiceNote(media) => InboundContent::VoiceNote { media_id: media.id.clone(), seconds: None },
         Content::Media(_) | Content::Unsupported => InboundContent::Other,
         Content::Reaction { .. } => return None,
     };
@@ -96,15 +104,7 @@ fn report(status: &Status) -> Option<StatusReport<'_>> {
         Failure::Final(class) => Some(class),
         Failure::RateLimited | Failure::Transient | Failure::Misconfigured => None,
     });
-    let failure = (moved_to == MessageStatus::Failed).then(|| name(class, status.error_code()));
+    let failure = (moved_to == MessageStatus::Failed).then(|| messages::failure(class, status.error_code()));
     let owner = status.biz_opaque_callback_data.as_deref().and_then(messages::owner_of_callback_data);
     Some(StatusReport { provider: "whatsapp", provider_id: &status.id, owner, status: moved_to, failure, class })
-}
-
-fn name(class: Option<Class>, code: Option<i64>) -> String {
-    match (class, code) {
-        (Some(class), _) => messages::refusal(class).to_owned(),
-        (None, Some(code)) => format!("code_{code}"),
-        (None, None) => "unknown".to_owned(),
-    }
 }

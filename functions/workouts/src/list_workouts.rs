@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use ivy_domain::workout::WorkoutStatus;
 use ivy_flows::Ivy;
-use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, page::Limit, query, span};
+use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, SentCursor, page::Limit, query, span};
 use ivy_store::Days;
 use jiff::civil::Date;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -26,8 +26,10 @@ query! {
         #[param(value_type = Option<u8>, minimum = 1, maximum = 100, default = 20)]
         pub limit: Option<Limit>,
         /// Where the page before ended.
-        pub cursor: Option<String>,
+        #[param(value_type = Option<String>, max_length = 1024)]
+        pub cursor: Option<SentCursor>,
     }
+    also(from, to) { span::out_of_order(from, to) }
 }
 
 impl WorkoutQuery {
@@ -59,8 +61,8 @@ async fn list_workouts(
     let after = query.cursor.map(|cursor| Cursor::open(keyring, &scope, &cursor)).transpose()?;
     let limit = query.limit.unwrap_or_default().get().into();
     let days = Days { from: query.from, to: query.to };
-    let page = ivy.store.list_workouts(own.user_id, days, query.status, limit, after.as_deref()).await;
-    let page = page.map_err(ivy_flows::Error::from)?;
+    let listed = ivy.store.list_workouts(own.user_id, days, query.status, limit, after.as_deref());
+    let (_, page) = ivy.of_user(own.user_id, listed).await?;
     Ok(Json(Page {
         items: page.items.iter().map(WorkoutView::from).collect(),
         next_cursor: page.next.map(|position| Cursor::seal(keyring, &scope, &position)),

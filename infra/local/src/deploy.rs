@@ -25,6 +25,8 @@ pub(crate) const EMAIL_FROM: &str = "ivy@ivy.test";
 pub(crate) struct Surroundings<'a> {
     /// Base URL of the simulators.
     pub(crate) simulators_url: &'a str,
+    /// The emulator's port, by which the API is reached.
+    pub(crate) port: u16,
     pub(crate) secrets: &'a Secrets,
     pub(crate) default_charity_id: &'a str,
 }
@@ -36,6 +38,7 @@ impl Surroundings<'_> {
         [
             ("Target", "local".to_owned()),
             ("Stage", "local".to_owned()),
+            ("LocalPort", self.port.to_string()),
             ("Architecture", architecture.to_owned()),
             ("AppUrl", format!("{simulators}/app")),
             ("CorsOrigins", simulators.to_owned()),

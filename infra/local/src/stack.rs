@@ -82,6 +82,7 @@ pub(crate) async fn start(
     let simulators_url = format!("http://{listen}");
     let surroundings = deploy::Surroundings {
         simulators_url: &simulators_url,
+        port,
         secrets: &secrets,
         default_charity_id: &default_charity_id,
     };
@@ -96,7 +97,9 @@ pub(crate) async fn start(
     let operator_password = admin::made_password();
     let fresh = seed::Fresh { secrets: &secrets, charities: &charities, operator_password: &operator_password };
     seed::seed(console, layout, &emulator.aws, &secret_id, &table, &fresh).await?;
-    let simulators = start_simulators(console, &secrets, listen, &api_url).await?;
+    // Twilio signs the address that it asks for, which a function can tell only in the host form.
+    let twilio_url = format!("http://{}.execute-api.localhost:{port}/v1", output("ApiId")?);
+    let simulators = start_simulators(console, &secrets, listen, (&api_url, &twilio_url)).await?;
     let file = StackFile {
         api_url,
         emulator_url: emulator.aws.url.clone(),
@@ -118,17 +121,17 @@ async fn start_simulators(
     console: &Console,
     secrets: &Secrets,
     listen: SocketAddr,
-    api_url: &str,
+    (api_url, twilio_url): (&str, &str),
 ) -> Result<Simulators, Failure> {
     let step = console.step("simulators");
-    let at = |path: &str| {
-        Url::parse(&format!("{api_url}{path}"))
+    let at = |base: &str, path: &str| {
+        Url::parse(&format!("{base}{path}"))
             .map_err(|error| Failure::new(format!("The API's address is no URL: {error}.")))
     };
     let delivery = Delivery::Post {
-        retell: at("/webhooks/retell")?,
-        whatsapp: at("/webhooks/whatsapp")?,
-        twilio: at("/webhooks/twilio/sms")?,
+        retell: at(api_url, "/webhooks/retell")?,
+        whatsapp: at(api_url, "/webhooks/whatsapp")?,
+        twilio: at(twilio_url, "/webhooks/twilio/sms")?,
     };
     let simulators = Simulators::start(secrets.clone(), listen, delivery)
         .await

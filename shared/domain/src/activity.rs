@@ -158,6 +158,7 @@ mod tests {
             user_id: UserId::generate(now),
             planned_activity: "a run".parse().unwrap(),
             planned_time: None,
+            planned: planned.is_some(),
             planned_duration_minutes: planned,
             actual_duration_minutes: actual,
             status,
@@ -166,9 +167,12 @@ mod tests {
             source: ReportedBy::Api,
             donation_id: None,
             donation_decided: false,
+            reminded: false,
             created_at: now,
             updated_at: now,
             logged_at: None,
+            first_logged_at: None,
+            too_old_for_streak: false,
             version: 1,
         }
     }

@@ -12,7 +12,8 @@
 //! that the version they read still stands (the version is theirs to raise). `missed` is passed through
 //! and never stored: the same transition decides between retry and failed, so no call waits for a step
 //! that a crash could lose. `in_progress → missed` exists because voicemail and a silent pick-up are known
-//! only after the provider said that the call connected.
+//! only after the provider said that the call connected. A talk of which the analysis says that a machine
+//! took it was none: `completed → missed` is the one way back from an end.
 //!
 //! Events carry no attempt: the caller first asks [`Call::is_current_attempt`]. An event that finds its
 //! attempt over, or the call at its end, is answered with a stale [`TransitionError`], which webhooks
@@ -173,6 +174,12 @@ pub struct Attempt {
     pub claimed_at: Timestamp,
     /// When the sweep may end an attempt that nothing was heard of.
     pub lease_until: Timestamp,
+    /// The carrier's id of the phone call, hashed, once the voice provider has told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier_call_id: Option<String>,
+    /// How the attempt ended by the carrier's account: what counts if the voice provider never says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier_end: Option<CallEnd>,
 }
 
 /// One transition, for the live view of the ladder.
@@ -186,6 +193,10 @@ pub struct Step {
     pub attempt: u8,
 }
 
+const fn yes() -> bool {
+    true
+}
+
 /// A call, as stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Call {
@@ -197,6 +208,9 @@ pub struct Call {
     /// When the first attempt was planned for.
     pub scheduled_time: Timestamp,
     pub window: CallWindow,
+    /// Whether the window is the user's own word. Where it is not, no retry rings in the quiet hours.
+    #[serde(default = "yes")]
+    pub own_window: bool,
     /// When the next attempt is due.
     pub due_at: Timestamp,
     pub timezone: Zone,
@@ -247,6 +261,7 @@ impl Call {
             state: CallState::Scheduled,
             scheduled_time: due_at,
             window,
+            own_window: true,
             due_at,
             timezone,
             attempts: 0,
@@ -287,6 +302,8 @@ impl Call {
             provider_call_id: Some(provider_call_id),
             claimed_at: now,
             lease_until: later(now, policy.longest_call_seconds),
+            carrier_call_id: None,
+            carrier_end: None,
         });
         call
     }
@@ -376,8 +393,8 @@ impl EndReason {
     }
 }
 
-/// The end of an attempt, as the provider told it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The end of an attempt, as a provider told it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallEnd {
     pub at: Timestamp,
     pub duration_seconds: Option<u32>,
@@ -410,6 +427,10 @@ pub enum CallEvent {
         at: Timestamp,
     },
     Ended(CallEnd),
+    /// The carrier says that the phone call is over. The voice provider, who knows more, has a moment to say so itself.
+    CarrierEnded(CallEnd),
+    /// The analysis of a talk says that a machine took it.
+    VoicemailFound,
     /// The sweep found the attempt's lease over.
     LeaseExpired,
     /// The call can no longer start in its window.
@@ -429,6 +450,8 @@ impl CallEvent {
             Self::NotPlaced { .. } => "not_placed",
             Self::Connected { .. } => "connected",
             Self::Ended(_) => "ended",
+            Self::CarrierEnded(_) => "carrier_ended",
+            Self::VoicemailFound => "voicemail_found",
             Self::LeaseExpired => "lease_expired",
             Self::WindowClosed => "window_closed",
             Self::Cancelled { .. } => "cancelled",
@@ -453,7 +476,8 @@ impl CallEvent {
                 | EndReason::SetupFailed
                 | EndReason::OurAccount => CallState::Missed,
             },
-            Self::LeaseExpired => CallState::Missed,
+            Self::CarrierEnded(_) => CallState::InProgress,
+            Self::VoicemailFound | Self::LeaseExpired => CallState::Missed,
             Self::Cancelled { .. } => CallState::Cancelled,
         }
     }
@@ -483,6 +507,8 @@ pub struct CallPolicy {
     /// How long a connected call may stay without its end.
     pub longest_call_seconds: u32,
     pub retry_grace_minutes: u32,
+    /// How long the voice provider may take to tell an end that the carrier has told.
+    pub carrier_grace_seconds: u32,
     /// Whether the tier has the message after a miss.
     pub may_follow_up: bool,
 }
@@ -494,6 +520,7 @@ impl Default for CallPolicy {
             lease_seconds: 180,
             longest_call_seconds: 3_900,
             retry_grace_minutes: RETRY_GRACE_MINUTES,
+            carrier_grace_seconds: 60,
             may_follow_up: false,
         }
     }
@@ -573,9 +600,12 @@ fn may_start_with(call: &Call, now: Timestamp, grace_minutes: u32) -> Start {
 }
 
 /// The instant before which a retry must start. The grace after the window never reaches into quiet hours;
-/// inside the window the user's own word stands, quiet or not.
+/// inside the window the user's own word stands, quiet or not. A window that nobody chose has no word against them.
 fn last_retry(call: &Call, grace_minutes: u32) -> Timestamp {
     let closes_at = call.window.closes_at;
+    if !call.own_window {
+        return later(closes_at, grace_minutes * 60).min(quiet_begins_at(call.window.opens_at, &call.timezone));
+    }
     if is_quiet(closes_at, &call.timezone) {
         return closes_at;
     }
@@ -590,9 +620,16 @@ fn earlier(at: Timestamp, seconds: u32) -> Timestamp {
     at.checked_sub(SignedDuration::from_secs(seconds.into())).unwrap_or(Timestamp::MIN)
 }
 
-/// A waiting call at another time; `None` when it does not wait any more. Attempts that were made stay made.
+/// A waiting call at another time; `None` when it does not wait any more. Attempts that were made stay made. `own_window` tells
+/// whether the user said how long it may wait.
 #[must_use]
-pub fn rescheduled(call: &Call, due_at: Timestamp, window: CallWindow, zone: &Zone, now: Timestamp) -> Option<Call> {
+pub fn rescheduled(
+    call: &Call,
+    due_at: Timestamp,
+    (window, own_window): (CallWindow, bool),
+    zone: &Zone,
+    now: Timestamp,
+) -> Option<Call> {
     if !call.state.waits() {
         return None;
     }
@@ -604,6 +641,7 @@ pub fn rescheduled(call: &Call, due_at: Timestamp, window: CallWindow, zone: &Zo
         moved.history.remove(1);
     }
     (moved.due_at, moved.scheduled_time, moved.window) = (due_at, due_at, window);
+    moved.own_window = own_window;
     moved.timezone = zone.clone();
     moved.updated_at = now;
     Some(moved)
@@ -637,6 +675,11 @@ pub fn transition(
     match (call.state, event) {
         (CallState::Completed | CallState::Failed | CallState::Cancelled, CallEvent::Claimed { .. }) => {
             return error(TransitionProblem::NotAllowed);
+        }
+        (CallState::Completed, CallEvent::VoicemailFound) if call.direction == Direction::Outbound => {
+            work.call.outcome = Some(Outcome::Voicemail);
+            let ended_at = call.ended_at.unwrap_or(now);
+            work.miss(ended_at, EndReason::Voicemail.name());
         }
         (CallState::Completed | CallState::Failed | CallState::Cancelled, _) => return error(TransitionProblem::Stale),
 
@@ -683,6 +726,16 @@ pub fn transition(
         (CallState::Initiating, CallEvent::NotPlaced { cause, retry_at }) => work.put_back(cause, *retry_at),
         (CallState::Initiating, CallEvent::Connected { at }) => work.connect(*at),
         (CallState::Initiating | CallState::InProgress, CallEvent::Ended(end)) => work.end(end),
+        (CallState::Initiating | CallState::InProgress, CallEvent::CarrierEnded(end)) => {
+            let grace = later(now, policy.carrier_grace_seconds);
+            let Some(attempt) = &mut work.call.attempt else { return error(TransitionProblem::NotAllowed) };
+            if attempt.carrier_end.is_some() {
+                return error(TransitionProblem::Stale);
+            }
+            attempt.carrier_end = Some(end.clone());
+            attempt.lease_until = attempt.lease_until.min(grace);
+            work.effects.push(CallEffect::SetTimer { due_at: attempt.lease_until });
+        }
         (CallState::Initiating | CallState::InProgress, CallEvent::LeaseExpired) => {
             if call.attempt.as_ref().is_some_and(|attempt| now < attempt.lease_until) {
                 return error(TransitionProblem::TooEarly);
@@ -704,7 +757,10 @@ pub fn transition(
         (CallState::InProgress, CallEvent::Connected { .. }) => return error(TransitionProblem::Stale),
         (
             CallState::Initiating | CallState::InProgress,
-            CallEvent::Claimed { .. } | CallEvent::WindowClosed | CallEvent::Cancelled { .. },
+            CallEvent::Claimed { .. }
+            | CallEvent::WindowClosed
+            | CallEvent::VoicemailFound
+            | CallEvent::Cancelled { .. },
         )
         | (CallState::InProgress, CallEvent::Refused { .. } | CallEvent::NotPlaced { .. })
         | (CallState::Missed, _) => return error(TransitionProblem::NotAllowed),
@@ -735,6 +791,8 @@ impl Work<'_> {
             provider_call_id: None,
             claimed_at: self.now,
             lease_until,
+            carrier_call_id: None,
+            carrier_end: None,
         });
         (call.outcome, call.started_at, call.ended_at, call.duration_seconds) = (None, None, None, None);
         self.step(CallState::Initiating, "claimed");

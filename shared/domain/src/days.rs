@@ -129,6 +129,36 @@ pub fn zones_whose_day_begins(from: Timestamp, until: Timestamp) -> Vec<(Zone, D
     found
 }
 
+/// Every zone of the bundled database whose clocks first show a time of the day in `[from, until)`, with the date on them.
+#[must_use]
+pub fn zones_that_show(time: Time, from: Timestamp, until: Timestamp) -> Vec<(Zone, Date)> {
+    let zones = db().available().filter_map(|name| name.as_str().parse::<Zone>().ok());
+    let mut found: Vec<(Zone, Date)> = zones
+        .flat_map(|zone| {
+            let time_zone = zone.time_zone();
+            let today = time_zone.to_datetime(from).date();
+            (-1..=1).map(move |days| plus_days(today, days)).filter_map(move |date| {
+                (from..until).contains(&resolve(date.to_datetime(time), &time_zone)).then(|| (zone.clone(), date))
+            })
+        })
+        .collect();
+    found.sort();
+    found.dedup();
+    found
+}
+
+/// The days of a zone that are planned at an instant: the one in progress, and the next once its planning began. A day is
+/// planned from the full hour (UTC) on in which it begins, so where clocks are half an hour off, half an hour early.
+#[must_use]
+pub fn days_planned_at(at: Timestamp, zone: &Zone) -> Vec<Date> {
+    let into_the_hour = SignedDuration::from_millis(at.as_millisecond().rem_euclid(3_600_000));
+    let hour_ends = (at - into_the_hour).checked_add(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MAX);
+    let last_of_hour = hour_ends - SignedDuration::from_nanos(1);
+    let mut dates = vec![local_date(at, zone), local_date(last_of_hour, zone)];
+    dates.dedup();
+    dates
+}
+
 /// Whether an instant lies in the quiet hours, 21:30 to 07:00 local.
 #[must_use]
 pub fn is_quiet(at: Timestamp, zone: &Zone) -> bool {
@@ -250,6 +280,26 @@ mod tests {
         assert_eq!(day_start(date(2011, 12, 30), &apia), day_start(date(2011, 12, 31), &apia));
         assert_eq!(local_date(at("2011-12-30T10:30:00Z"), &apia), date(2011, 12, 29));
         assert_eq!(local_date(at("2011-12-30T13:00:00Z"), &apia), date(2011, 12, 31));
+    }
+
+    #[test]
+    fn a_day_is_planned_from_the_full_hour_on_in_which_it_begins() {
+        let (sunday, monday) = (date(2026, 11, 22), date(2026, 11, 23));
+        // 03:00 in India is 21:30 in UTC; its hour begins at 21:00.
+        let kolkata = zone("Asia/Kolkata");
+        assert_eq!(days_planned_at(at("2026-11-22T20:59:59Z"), &kolkata), [sunday]);
+        assert_eq!(days_planned_at(at("2026-11-22T21:00:00Z"), &kolkata), [sunday, monday]);
+        assert_eq!(days_planned_at(at("2026-11-22T21:30:00Z"), &kolkata), [monday]);
+        let london = zone("Europe/London");
+        assert_eq!(days_planned_at(at("2026-11-23T02:59:59Z"), &london), [sunday]);
+        assert_eq!(days_planned_at(at("2026-11-23T03:00:00Z"), &london), [monday]);
+        for hour in 0..24 {
+            let from = at("2026-11-23T00:00:00Z") + SignedDuration::from_hours(hour);
+            for (zone, date) in zones_whose_day_begins(from, from + SignedDuration::from_hours(1)) {
+                assert!(days_planned_at(from, &zone).contains(&date), "{zone:?}");
+                assert!(!days_planned_at(from - SignedDuration::from_secs(1), &zone).contains(&date), "{zone:?}");
+            }
+        }
     }
 
     #[test]

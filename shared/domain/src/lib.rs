@@ -22,6 +22,7 @@ pub mod scores;
 pub mod stats;
 pub mod streak;
 pub mod tier;
+pub mod times;
 pub mod user;
 pub mod values;
 pub mod variables;

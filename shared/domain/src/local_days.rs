@@ -86,7 +86,8 @@ pub struct LocalDays {
 pub struct Move {
     /// To be remembered with the user; `None` when the day in progress is the same by both rules.
     pub held: Option<HeldDay>,
-    /// Days after it that have too little time left to be missed: from the first until, exclusively, the second date.
+    /// Days that have too little time to be missed, from the first until, exclusively, the second date: of the day in progress
+    /// and those after it. What an earlier move excused among them and is not named here has its time again.
     pub excused: Option<(Date, Date)>,
 }
 
@@ -141,9 +142,10 @@ impl LocalDays {
                 begins_at(plus_days(*date, 1), &zone, start).duration_since(begins) >= SHORTEST_DAY
             })
             .unwrap_or(next);
+        let first_short = if until.duration_since(from) < SHORTEST_DAY { date } else { next };
         Move {
             held: (!same).then_some(HeldDay { date, from, until }),
-            excused: (first_whole > next).then_some((next, first_whole)),
+            excused: (first_whole > first_short).then_some((first_short, first_whole)),
         }
     }
 }

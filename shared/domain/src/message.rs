@@ -194,6 +194,32 @@ pub enum Notice {
         milestone: String,
     },
     PaymentProblem,
+    /// In place of a morning call.
+    MorningPlan {
+        name: Text<80>,
+        /// When the call would have been.
+        due_at: Timestamp,
+    },
+    /// In place of an evening call.
+    EveningCheck {
+        name: Text<80>,
+        due_at: Timestamp,
+    },
+    /// What a month's donations came to.
+    MonthlyReceipt {
+        month: String,
+        donated: Pence,
+        donations: u32,
+    },
+    /// What the person asked to have in writing during a call.
+    CallSummary {
+        name: Text<80>,
+        /// The next plan, if there is one.
+        #[serde(default)]
+        plan: Option<String>,
+        streak: u32,
+        donated: Pence,
+    },
     SignInLink {
         link: String,
         code: String,
@@ -224,6 +250,10 @@ impl Notice {
             Self::RescueSupport { .. } => Some("rescue_support"),
             Self::Celebration { .. } => Some("celebration"),
             Self::PaymentProblem => Some("payment_problem"),
+            Self::CallSummary { .. } => Some("call_summary"),
+            Self::MorningPlan { .. } => Some("morning_plan"),
+            Self::EveningCheck { .. } => Some("evening_check"),
+            Self::MonthlyReceipt { .. } => Some("monthly_receipt"),
             Self::SignInLink { .. } => Some("sign_in_link"),
             Self::Reply { .. } => None,
         }
@@ -261,10 +291,19 @@ impl Notice {
                 let energy = energy.map_or("no score yet".to_owned(), |score| format!("{} out of 10", score.get()));
                 vec![done.to_string(), goal.to_string(), donated.to_string(), energy]
             }
-            Self::MissedCallFollowUp { name } => vec![name.as_str().to_owned()],
+            Self::MissedCallFollowUp { name } | Self::MorningPlan { name, .. } | Self::EveningCheck { name, .. } => {
+                vec![name.as_str().to_owned()]
+            }
+            Self::MonthlyReceipt { month, donated, donations } => {
+                vec![month.clone(), donated.to_string(), donations.to_string()]
+            }
             Self::RescueSupport { minimum_action } => vec![minimum_action.as_str().to_owned()],
             Self::Celebration { milestone } => vec![milestone.clone()],
             Self::PaymentProblem | Self::Reply { .. } => Vec::new(),
+            Self::CallSummary { name, plan, streak, donated } => {
+                let plan = plan.clone().unwrap_or_else(|| "nothing planned yet".to_owned());
+                vec![name.as_str().to_owned(), plan, streak.to_string(), donated.to_string()]
+            }
             Self::SignInLink { link, code } => vec![link.clone(), code.clone()],
         };
         parameters.into_iter().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
@@ -289,6 +328,10 @@ impl Notice {
             | Self::RescueSupport { .. }
             | Self::Celebration { .. }
             | Self::PaymentProblem
+            | Self::CallSummary { .. }
+            | Self::MorningPlan { .. }
+            | Self::EveningCheck { .. }
+            | Self::MonthlyReceipt { .. }
             | Self::SignInLink { .. } => self.fill(),
         }
     }
@@ -330,6 +373,11 @@ pub struct Message {
     /// What it said, coming in.
     #[serde(default)]
     pub body: Option<Text<4096>>,
+    /// The provider's id of a recording that came in, and how long it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_seconds: Option<u32>,
     #[serde(default)]
     pub call_id: Option<CallId>,
     pub created_at: Timestamp,
@@ -377,6 +425,15 @@ mod tests {
             Notice::RescueSupport { minimum_action: activity },
             Notice::Celebration { milestone: "30 days".into() },
             Notice::PaymentProblem,
+            Notice::MorningPlan { name: "Mara".parse().unwrap(), due_at: Timestamp::UNIX_EPOCH },
+            Notice::EveningCheck { name: "Mara".parse().unwrap(), due_at: Timestamp::UNIX_EPOCH },
+            Notice::MonthlyReceipt { month: "November 2026".into(), donated: Pence(1850), donations: 12 },
+            Notice::CallSummary {
+                name: "Mara".parse().unwrap(),
+                plan: Some("a run, 6pm".into()),
+                streak: 4,
+                donated: Pence(450),
+            },
             Notice::SignInLink { link: "https://ivy.example/s".into(), code: "123456".into() },
         ]
     }

@@ -6,6 +6,11 @@
 //! preferred day of every 13th week since onboarding, so that it never needs a day the user did not choose.
 //! Starts are spread over the first half of the window by a hash of user and date, which makes planning a
 //! day again yield the same calls, with the same ids.
+//!
+//! **The onboarding call** is by voice, and comes on each day until a first talk has taken place: until it has
+//! rung once in the first window of any day, preferred or not; from then on in place of the first call of a day
+//! that has calls anyway, so that nobody who does not answer is called more often for it. Whoever takes calls in
+//! the evening only (`mixed`) gets it in the evening; whoever takes none (`async`) gets one message in its place.
 
 use jiff::{
     SignedDuration, Timestamp,
@@ -23,10 +28,30 @@ use crate::{
 /// Weeks between quarterly reviews.
 const QUARTER_WEEKS: i32 = 13;
 
+/// A window that moved by more is another one.
+const SAME_WINDOW: SignedDuration = SignedDuration::from_hours(6);
+
 /// What planning needs to know of earlier calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CallHistory {
+    /// A first talk has taken place.
     pub onboarding_call_done: bool,
+    /// An onboarding call has rung on an earlier day.
+    pub onboarding_call_tried: bool,
+    /// What lies before it is past: a day that is planned while it is under way has no onboarding call there.
+    pub onboarding_not_before: Option<Timestamp>,
+    /// When the day's onboarding call was planned, if it has one, over or not: its window stays its own.
+    pub onboarding_call_at: Option<Timestamp>,
+}
+
+impl CallHistory {
+    /// Of somebody who has talked with us.
+    pub const DONE: Self = Self {
+        onboarding_call_done: true,
+        onboarding_call_tried: true,
+        onboarding_not_before: None,
+        onboarding_call_at: None,
+    };
 }
 
 /// Whether a planned call rings or is written.
@@ -56,23 +81,18 @@ pub fn call_id(user: UserId, date: Date, call_type: CallType) -> CallId {
 #[must_use]
 pub fn calls_for(user: &User, date: Date, history: &CallHistory) -> Vec<PlannedCall> {
     let Some(onboarded_at) = user.onboarded_at.filter(|_| user.may_be_called()) else { return Vec::new() };
-    let onboarding = if history.onboarding_call_done { None } else { onboarding_slot(user, onboarded_at) };
+    let taken = history.onboarding_call_at.and_then(|at| slot_around(user, date, at));
+    let onboarding = taken.or_else(|| onboarding_slot(user, date, *history).filter(|_| !history.onboarding_call_done));
     let mut calls: Vec<PlannedCall> = slots(user, date)
         .into_iter()
         .filter(|slot| slot.due_at >= onboarded_at)
         .filter_map(|slot| {
-            let call_type = if onboarding.as_ref() == Some(&slot) {
-                CallType::Onboarding
+            let (call_type, channel) = if onboarding.as_ref() == Some(&slot) {
+                (CallType::Onboarding, onboarding_channel(user.communication_preference))
             } else {
-                regular_call(user, date, slot.part)?
+                (regular_call(user, date, slot.part)?, channel(user.communication_preference, slot.part))
             };
-            Some(PlannedCall {
-                call_type,
-                date,
-                due_at: slot.due_at,
-                window: slot.window,
-                channel: channel(user.communication_preference, slot.part),
-            })
+            Some(PlannedCall { call_type, date, due_at: slot.due_at, window: slot.window, channel })
         })
         .collect();
     calls.sort_by_key(|call| call.due_at);
@@ -136,13 +156,45 @@ fn spread(user: UserId, date: Date, window: CallWindow) -> Timestamp {
     window.opens_at + SignedDuration::from_secs(i64::try_from(offset).unwrap_or(0))
 }
 
-/// The first slot of any day, preferred or not, that begins at or after onboarding.
-fn onboarding_slot(user: &User, onboarded_at: Timestamp) -> Option<Slot> {
-    let first = local_date(onboarded_at, &user.timezone);
-    (0..=3)
-        .flat_map(|days| slots(user, plus_days(first, days)))
-        .filter(|slot| slot.due_at >= onboarded_at)
+/// From when on Ivy could call this user: onboarded, and with both consents.
+fn reachable_since(user: &User, onboarded_at: Timestamp) -> Timestamp {
+    let consents = [&user.consents.calls, &user.consents.data_processing];
+    consents.into_iter().flatten().map(|consent| consent.at).fold(onboarded_at, Timestamp::max)
+}
+
+/// The slot in which a call of a day was planned, though the window may have moved since.
+fn slot_around(user: &User, date: Date, at: Timestamp) -> Option<Slot> {
+    let distance = |slot: &Slot| slot.due_at.duration_since(at).abs();
+    slots(user, date).into_iter().min_by_key(distance).filter(|slot| distance(slot) <= SAME_WINDOW)
+}
+
+/// The slot of a day that the onboarding call takes, while it is not done.
+fn onboarding_slot(user: &User, date: Date, history: CallHistory) -> Option<Slot> {
+    let since = reachable_since(user, user.onboarded_at?).max(history.onboarding_not_before.unwrap_or(Timestamp::MIN));
+    let by_message = onboarding_channel(user.communication_preference) == Channel::Message;
+    if by_message {
+        // Nobody notes that it was read: it is written once, in the first slot of all.
+        let first_day = local_date(reachable_since(user, user.onboarded_at?), &user.timezone);
+        let first = (0..=3)
+            .flat_map(|days| slots(user, plus_days(first_day, days)))
+            .filter(|slot| slot.due_at >= since)
+            .min_by_key(|slot| slot.due_at);
+        return first.filter(|slot| slot.date == date);
+    }
+    let evenings_only =
+        user.communication_preference == CommunicationPreference::Mixed && user.evening_window.is_some();
+    slots(user, date)
+        .into_iter()
+        .filter(|slot| slot.due_at >= since && (!evenings_only || slot.part == Part::Evening))
+        .filter(|slot| !history.onboarding_call_tried || regular_call(user, date, slot.part).is_some())
         .min_by_key(|slot| slot.due_at)
+}
+
+fn onboarding_channel(preference: CommunicationPreference) -> Channel {
+    match preference {
+        CommunicationPreference::Calls | CommunicationPreference::Mixed => Channel::Voice,
+        CommunicationPreference::Async => Channel::Message,
+    }
 }
 
 fn channel(preference: CommunicationPreference, part: Part) -> Channel {
@@ -173,7 +225,7 @@ fn regular_call(user: &User, date: Date, part: Part) -> Option<CallType> {
             if weekly {
                 Some(CallType::WeeklyPlanning)
             } else {
-                (Some(date.weekday()) == middle_preferred_day(user)).then_some(CallType::EveningReview)
+                (date.weekday() == middle_preferred_day(user)).then_some(CallType::EveningReview)
             }
         }
     }
@@ -197,11 +249,10 @@ fn is_quarterly_day(user: &User, date: Date) -> bool {
         == Some(date)
 }
 
-/// The middle one of the preferred days, the earlier of two; of every day, Thursday.
-fn middle_preferred_day(user: &User) -> Option<Weekday> {
+/// The middle one of the preferred days, the earlier of two. Thursday, where every day is preferred, or Sunday alone: that
+/// evening has the weekly planning.
+fn middle_preferred_day(user: &User) -> Weekday {
     let named: Vec<Weekday> = user.preferred_days.days().collect();
-    match named.len() {
-        0 => Some(Weekday::Thursday),
-        count => named.get((count - 1) / 2).copied(),
-    }
+    let middle = named.get(named.len().saturating_sub(1) / 2).copied();
+    middle.filter(|day| *day != Weekday::Sunday).unwrap_or(Weekday::Thursday)
 }

@@ -102,6 +102,12 @@ impl ScoreTrack {
     /// How many scores the trend looks at.
     pub const RECENT: usize = 6;
 
+    /// The day of the last score.
+    #[must_use]
+    pub fn last_recorded_on(&self) -> Option<Date> {
+        self.recent.last().map(|(on, _)| *on)
+    }
+
     /// A track that begins with this score.
     #[must_use]
     pub fn starting_with(score: Score, on: Date) -> Self {

@@ -6,9 +6,11 @@
 //! tallies are sums. A counter that goes up and down was rejected, since a late report or an undo would
 //! need the history anyway.
 //!
-//! Days are remembered for [`REMEMBERED_DAYS`]; whole weeks older than that are folded into a summary of
-//! the run they belong to. A report about an older day is answered with [`Recorded::TooOld`] and changes
-//! nothing in the streak (the workout, its totals and its history are not the streak's business).
+//! Reports are taken about the last [`REMEMBERED_DAYS`], and corrections of them for [`CORRECTED_DAYS`] more, so that
+//! what could just be told can be undone for as long as anything can ([`Streak::follow`]). Whole weeks older than
+//! both are folded into a summary of the run they belong to. A report about an older day is answered with
+//! [`Recorded::TooOld`] and changes nothing in the streak, nor do corrections of it (the workout, its totals and its
+//! history are not the streak's business).
 //! A rest day protects by its rank among the week's rest days on commitment days, whether or not there
 //! was a run to protect: so a late report of a kept day can lengthen a run and never shorten one.
 //!
@@ -28,12 +30,16 @@ use crate::{
     money::Pence,
     tier::STREAK_BONUSES,
     user::WeekdaySet,
+    workout::{Workout, WorkoutStatus},
 };
 
 pub use calendar::{DayState, Milestone};
 
 /// For how many days before today reports are taken.
 pub const REMEMBERED_DAYS: i32 = 180;
+/// For how many days more what was told in time can be corrected: the week in which a workout may be changed, and a day or two
+/// that moves between zones add to it.
+pub const CORRECTED_DAYS: i32 = 9;
 /// How many rest days of one ISO week protect a run.
 pub const PROTECTING_RESTS_A_WEEK: u32 = 2;
 
@@ -208,7 +214,7 @@ impl Streak {
     /// A streak that expects nothing of the days before `since`.
     #[must_use]
     pub fn new(since: Date, preferred: WeekdaySet) -> Self {
-        let until = monday_of(plus_days(since, -REMEMBERED_DAYS));
+        let until = monday_of(plus_days(since, -REMEMBERED_DAYS - CORRECTED_DAYS));
         Self {
             since,
             days: BTreeMap::new(),
@@ -224,7 +230,28 @@ impl Streak {
     /// Takes a report about `date`. Reports may come late and in any order; the same report twice is the
     /// caller's to notice (by the workout's status). Call [`Streak::take_bonuses`] after it in the same write.
     pub fn record(&mut self, date: Date, change: DayChange, today: Date) -> Recorded {
-        if date < plus_days(today, -REMEMBERED_DAYS) || date < self.before.until {
+        if date < plus_days(today, -REMEMBERED_DAYS) {
+            return Recorded::TooOld;
+        }
+        self.change(date, change, today)
+    }
+
+    /// Takes in that a workout's status changes. What was first told in time is corrected for as long as it may be changed,
+    /// though its day is older than what can be reported by then; what was told too late stays out, whatever becomes of it.
+    pub fn follow(&mut self, workout: &Workout, after: WorkoutStatus, today: Date) -> Recorded {
+        let late = workout.date < plus_days(today, -REMEMBERED_DAYS) && workout.told_first_at().is_none();
+        if late || workout.too_old_for_streak {
+            return Recorded::TooOld;
+        }
+        let mut recorded = Recorded::Counted;
+        for change in workout.status.day_changes(after) {
+            recorded = self.change(workout.date, change, today);
+        }
+        recorded
+    }
+
+    fn change(&mut self, date: Date, change: DayChange, today: Date) -> Recorded {
+        if date < plus_days(today, -REMEMBERED_DAYS - CORRECTED_DAYS) || date < self.before.until {
             return Recorded::TooOld;
         }
         // What was shown as the longest run stays the longest: an undo shortens runs, and so does a rest day that is
@@ -263,11 +290,17 @@ impl Streak {
         self.frozen.retain(|freeze| freeze.until.is_none_or(|until| freeze.from < until));
     }
 
-    /// Freezes the days from one until another, beside whatever else freezes them: days that a move left too short.
-    pub fn excuse(&mut self, from: Date, until: Date) {
-        let days = Freeze { from, until: Some(until), pause: false };
-        if from < until && !self.frozen.contains(&days) {
-            self.frozen.push(days);
+    /// Takes in a move on a day: from this day on, the days that are excused are those that this move leaves too short, from one
+    /// until another, beside whatever else freezes them. What earlier moves had excused there lasts as long again as any day, or
+    /// would have been excused by this move too: otherwise moving away and back each night would hold a streak for ever.
+    pub fn moved(&mut self, today: Date, too_short: Option<(Date, Date)>) {
+        let excuses = self.frozen.iter_mut().filter(|freeze| !freeze.pause);
+        for until in excuses.filter_map(|excuse| excuse.until.as_mut()) {
+            *until = (*until).min(today);
+        }
+        self.frozen.retain(|freeze| freeze.until.is_none_or(|until| freeze.from < until));
+        if let Some((from, until)) = too_short.filter(|(from, until)| from < until) {
+            self.frozen.push(Freeze { from, until: Some(until), pause: false });
         }
     }
 
@@ -376,7 +409,7 @@ impl Streak {
 
     /// Moves whole weeks that are no longer remembered into the summary.
     fn fold(&mut self, today: Date) {
-        let horizon = monday_of(plus_days(today, -REMEMBERED_DAYS));
+        let horizon = monday_of(plus_days(today, -REMEMBERED_DAYS - CORRECTED_DAYS));
         if horizon <= self.before.until {
             return;
         }
@@ -551,7 +584,7 @@ mod tests {
         }
         let today = plus_days(start, 500);
         assert_eq!((streak.standing(today).current, bonuses), (500, 3));
-        assert!(streak.days.len() <= 190);
+        assert!(streak.days.len() <= 200);
         let stored = serde_json::to_string(&streak).unwrap();
         assert_eq!(serde_json::from_str::<Streak>(&stored).unwrap(), streak);
         // Long after the end, the run is the previous one, also when its days are forgotten.

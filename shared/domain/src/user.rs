@@ -10,6 +10,7 @@ use crate::{
     days::resolve,
     ids::{CharityId, CompanyId, UserId},
     local_days::{DayStart, HeldDay, LocalDays},
+    message::Via,
     tier::{SubscriptionStatus, Tier},
     values::{Email, Invalid, Locale, Phone, Text, Zone},
 };
@@ -309,6 +310,11 @@ pub struct Consents {
     pub calls: Option<Consent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub messages: Option<Consent>,
+    /// The user's last word on messages by one channel: STOP and START. Absent where they never said one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages_whatsapp: Option<Consent>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub messages_sms: Option<Consent>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_processing: Option<Consent>,
 }
@@ -316,10 +322,12 @@ pub struct Consents {
 impl Consents {
     /// The last word on each purpose, by its name.
     #[must_use]
-    pub fn by_purpose(&self) -> [(&'static str, Option<&Consent>); 3] {
+    pub fn by_purpose(&self) -> [(&'static str, Option<&Consent>); 5] {
         [
             ("calls", self.calls.as_ref()),
             ("messages", self.messages.as_ref()),
+            ("messages_whatsapp", self.messages_whatsapp.as_ref()),
+            ("messages_sms", self.messages_sms.as_ref()),
             ("data_processing", self.data_processing.as_ref()),
         ]
     }
@@ -415,6 +423,26 @@ impl User {
     #[must_use]
     pub fn may_be_messaged(&self) -> bool {
         granted(self.consents.messages.as_ref()) && granted(self.consents.data_processing.as_ref())
+    }
+
+    /// Whether Ivy may write to this user of its own accord by this channel: not where they said STOP.
+    #[must_use]
+    pub fn may_be_messaged_by(&self, via: Via) -> bool {
+        let said = match via {
+            Via::Whatsapp => self.consents.messages_whatsapp.as_ref(),
+            Via::Sms => self.consents.messages_sms.as_ref(),
+            Via::Email => None,
+        };
+        self.may_be_messaged() && said.is_none_or(|consent| consent.granted)
+    }
+
+    /// Whether days go by for Ivy with this user: planned for, or written to. Who is neither is looked at by no job.
+    #[must_use]
+    pub fn is_looked_after(&self) -> bool {
+        let messaged = self.onboarded_at.is_some()
+            && self.subscription_status != SubscriptionStatus::Cancelled
+            && self.may_be_messaged();
+        self.is_planned_for() || messaged
     }
 
     fn may_be_contacted(&self) -> bool {

@@ -185,8 +185,9 @@ impl Wallet {
     /// Takes an invoice's period: says whether anything changed.
     ///
     /// A period that begins within a day of the current one is the same period: its end is taken over and
-    /// nothing is reset. One that begins later starts anew; one that begins earlier changes nothing.
-    pub fn start_period(&mut self, start: Timestamp, end: Timestamp) -> bool {
+    /// nothing is reset. One that begins later starts anew; one that begins earlier changes nothing. One that has not begun
+    /// by now changes nothing either: it would end this one early, and begins by rule when this one is over.
+    pub fn start_period(&mut self, start: Timestamp, end: Timestamp, now: Timestamp) -> bool {
         if end <= start || end <= self.period_start {
             return false;
         }
@@ -197,7 +198,7 @@ impl Wallet {
             self.anchor_day = Some(anchor_of(start, end));
             return changed;
         }
-        if later.is_negative() {
+        if later.is_negative() || start > now {
             return false;
         }
         self.begin(start, end);
@@ -461,16 +462,27 @@ mod tests {
         let mut wallet = Wallet::open(at("2026-11-21T12:00:40Z"), &PeriodRule::Billing);
         wallet.donate_bonus(Pence(300), Caps::of(Tier::B2cPro, None));
         // The first invoice begins seconds before the wallet was opened: the same period.
-        assert!(wallet.start_period(at("2026-11-21T12:00:00Z"), at("2026-12-21T12:00:00Z")));
-        assert!(!wallet.start_period(at("2026-11-21T12:00:00Z"), at("2026-12-21T12:00:00Z")));
+        let invoice =
+            |wallet: &mut Wallet, start: &str, end: &str, now: &str| wallet.start_period(at(start), at(end), at(now));
+        let first = ("2026-11-21T12:00:00Z", "2026-12-21T12:00:00Z");
+        assert!(invoice(&mut wallet, first.0, first.1, "2026-11-21T12:00:50Z"));
+        assert!(!invoice(&mut wallet, first.0, first.1, "2026-11-21T12:00:50Z"));
         assert_eq!((wallet.amount_used, wallet.period_end), (Pence(300), at("2026-12-21T12:00:00Z")));
         // The next one begins by rule, and the late invoice finds it begun.
         assert!(wallet.roll(at("2026-12-21T12:00:00Z"), &PeriodRule::Billing));
         wallet.donate_bonus(Pence(100), Caps::of(Tier::B2cPro, None));
-        assert!(!wallet.start_period(at("2026-12-21T12:00:00Z"), at("2027-01-21T12:00:00Z")));
+        assert!(!invoice(&mut wallet, "2026-12-21T12:00:00Z", "2027-01-21T12:00:00Z", "2026-12-21T12:01:00Z"));
         assert_eq!(wallet.amount_used, Pence(100));
-        assert!(!wallet.start_period(at("2026-11-21T12:00:00Z"), at("2026-12-21T12:00:00Z")), "older");
-        assert!(wallet.start_period(at("2027-01-21T12:00:00Z"), at("2027-02-21T12:00:00Z")));
+        assert!(!invoice(&mut wallet, first.0, first.1, "2026-12-22T12:00:00Z"), "older");
+        // Sent ahead: it begins when its time comes, and no earlier.
+        let next = ("2027-01-21T12:00:00Z", "2027-02-21T12:00:00Z");
+        assert!(!invoice(&mut wallet, next.0, next.1, "2027-01-20T12:00:00Z"));
+        assert_eq!((wallet.amount_used, wallet.period_end), (Pence(100), at(next.0)));
+        assert!(wallet.roll(at(next.0), &PeriodRule::Billing));
+        assert_eq!((wallet.period_start, wallet.period_end), (at(next.0), at(next.1)));
+        // An upgrade in the middle of a period begins a new one.
+        wallet.donate_bonus(Pence(100), Caps::of(Tier::B2cPro, None));
+        assert!(invoice(&mut wallet, "2027-02-01T12:00:00Z", "2027-03-01T12:00:00Z", "2027-02-01T12:00:05Z"));
         assert_eq!(wallet.amount_used, Pence::ZERO);
     }
 }

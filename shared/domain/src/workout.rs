@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{DonationId, UserId, WorkoutId},
+    streak::DayChange,
     values::{Text, Zone},
 };
 
@@ -23,6 +24,19 @@ impl WorkoutStatus {
     #[must_use]
     pub const fn keeps_the_day(self) -> bool {
         matches!(self, Self::Completed | Self::Partial)
+    }
+
+    /// What becomes of a workout's day when its status changes to another.
+    pub fn day_changes(self, after: Self) -> impl Iterator<Item = DayChange> {
+        let rests = |status| status == Self::RestDay;
+        let change = |was: bool, is: bool, came, went| match (was, is) {
+            (false, true) => Some(came),
+            (true, false) => Some(went),
+            (true, true) | (false, false) => None,
+        };
+        let kept = change(self.keeps_the_day(), after.keeps_the_day(), DayChange::Kept, DayChange::NoLongerKept);
+        let rested = change(rests(self), rests(after), DayChange::Rested, DayChange::NoLongerRested);
+        [kept, rested].into_iter().flatten()
     }
 
     #[must_use]
@@ -52,8 +66,11 @@ pub struct Workout {
     pub id: WorkoutId,
     pub user_id: UserId,
     pub planned_activity: Text<200>,
-    /// Absent where the activity was reported without a plan.
+    /// Absent where the activity was reported without a plan, or planned without a time.
     pub planned_time: Option<Timestamp>,
+    /// It was planned, with a time or without: the plan made its day a commitment day.
+    #[serde(default)]
+    pub planned: bool,
     pub planned_duration_minutes: Option<u16>,
     pub actual_duration_minutes: Option<u16>,
     pub status: WorkoutStatus,
@@ -66,8 +83,34 @@ pub struct Workout {
     /// It has had its one chance to donate, also where a cap left nothing: a later period does not make up for it.
     #[serde(default)]
     pub donation_decided: bool,
+    /// Its reminder was sent, for the time that is planned now.
+    #[serde(default)]
+    pub reminded: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// When its status was told last.
     pub logged_at: Option<Timestamp>,
+    /// When its status was told first: from then on it may be changed for a week.
+    #[serde(default)]
+    pub first_logged_at: Option<Timestamp>,
+    /// It was told so late that the streak did not take it in; so the streak takes in no change of it either.
+    #[serde(default)]
+    pub too_old_for_streak: bool,
     pub version: u64,
+}
+
+impl Workout {
+    /// When it was told first, also where only the last time is on record.
+    #[must_use]
+    pub fn told_first_at(&self) -> Option<Timestamp> {
+        self.first_logged_at.or(self.logged_at)
+    }
+
+    /// What deleting it changes about its day's commitment, beside what its status counted for. While its day is not over, its
+    /// plan is none any more; afterwards it remains one, for a miss is not undone by deleting the plan.
+    #[must_use]
+    pub fn deleted_plan(&self, today: Date) -> Option<DayChange> {
+        let was_planned = self.planned || self.planned_time.is_some();
+        (was_planned && self.date >= today).then_some(DayChange::Unplanned)
+    }
 }

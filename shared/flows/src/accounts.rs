@@ -11,7 +11,7 @@
 //! was lost.
 
 use ivy_domain::{
-    CharityId, ConsentId, Email, Phone, SubscriptionStatus, Text, Tier, User, UserId, Zone,
+    CallId, CharityId, ConsentId, Email, Phone, SubscriptionStatus, Text, Tier, User, UserId, Zone,
     call::CallEvent,
     days,
     local_days::DayStart,
@@ -28,6 +28,7 @@ use uuid::Uuid;
 use crate::{
     Error, FieldError, Ivy, calls,
     idempotency::Once,
+    messages,
     outbox::{self, Effect},
     retrying::{contended, until_settled},
     sign_in,
@@ -95,55 +96,83 @@ impl NewUser {
     }
 }
 
+/// The fault of a plan that is not to be had by signing up.
+#[must_use]
+pub fn not_by_signing_up(tier: Tier) -> Option<FieldError> {
+    (tier == Tier::B2bSponsor)
+        .then(|| FieldError::new("subscription_type", "is given by a company's invitation; choose a b2c one"))
+}
+
+/// The fault of too long a list of obstacles.
+#[must_use]
+pub fn too_many_obstacles(obstacles: &[Text<200>]) -> Option<FieldError> {
+    let most = User::MOST_OBSTACLES;
+    (obstacles.len() > most).then(|| FieldError::new("obstacles", format!("must have at most {most} entries")))
+}
+
+/// The fault of onboarding without consent to the processing of data.
+#[must_use]
+pub fn no_data_processing(granted: bool) -> Option<FieldError> {
+    (!granted).then(|| FieldError::new("consents.data_processing", "must be granted: without it Ivy cannot work"))
+}
+
 /// Signs a person up, and sends them their first sign-in link, in one transaction.
 ///
-/// Where the phone or the e-mail address has an account, the answer does not say so: it is that of a new account, none is made,
-/// and the link goes to the account's owner at that contact, in a transaction of the same size (decision 0006).
+/// The link always goes to the phone, so that the first sign-in proves the number that is to ring. Neither answer nor work says
+/// whether a contact has an account (decision 0006): where the phone has one, none is made and its owner gets the link; where
+/// the e-mail address has one, the new account is made without it. The transactions have the same size.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a plan that is not to be had by signing up; [`Error::RateLimited`] as for sign-in links.
+/// [`Error::Invalid`] for a plan that is not to be had by signing up; [`Error::RateLimited`] as for sign-in links, with which it
+/// shares the count of the phone.
 pub async fn create_user(ivy: &Ivy, new: NewUser, address: &str, once: Option<&Once<User>>) -> Result<User, Error> {
-    if new.subscription_type == Tier::B2bSponsor {
-        return Err(Error::invalid("subscription_type", "is given by a company's invitation; choose a b2c one"));
+    if let Some(fault) = not_by_signing_up(new.subscription_type) {
+        return Err(Error::Invalid(vec![fault]));
     }
+    let phone = Contact::Phone(new.phone.clone());
     sign_in::limit(ivy, "sign_up_address", address).await?;
-    sign_in::limit(ivy, "sign_up_contact", new.phone.as_str()).await?;
-    let new = &new;
+    sign_in::limit_links(ivy, &phone).await?;
+    let (new, phone) = (&new, &phone);
     until_settled(ivy, || async move {
         let now = ivy.now();
         let user = new.clone().user(now);
-        let phone = Contact::Phone(user.phone.clone());
         let email = user.email.clone().map(Contact::Email);
-        let by_phone = ivy.store.contact_owner(&phone).await?;
-        let by_email = match &email {
-            Some(email) => ivy.store.contact_owner(email).await?,
-            None => None,
+        let owner = ivy.store.contact_owner(phone).await?;
+        let email_taken = match &email {
+            Some(email) => ivy.store.contact_owner(email).await?.is_some(),
+            None => false,
         };
-        let owner = by_email.or(by_phone);
         // A new person costs the same read, of a user that does not exist.
         let known = ivy.store.profile(owner.unwrap_or(user.id)).await?;
-        let profile = Profile { cipher: ivy.store.keyring().new_user_cipher(user.id), user };
+        let answer = User { version: 1, ..user.clone() };
         let mut transaction = ivy.store.transaction();
+        let decoy = |transaction: &mut Transaction<'_>| {
+            transaction.processed_event("decoy", &Uuid::new_v4().to_string(), now);
+        };
         match (owner, known) {
             (Some(_), Some(known)) => {
-                let at = if by_email.is_some() { email.as_ref() } else { None };
                 for _ in 0..2 + usize::from(email.is_some()) {
-                    transaction.processed_event("decoy", &Uuid::new_v4().to_string(), now);
+                    decoy(&mut transaction);
                 }
-                sign_in::add_request(ivy, &mut transaction, at.unwrap_or(&phone), Some(&known), now)?;
+                sign_in::add_request(ivy, &mut transaction, phone, Some(&known), now)?;
             }
             // Its owner is being erased, or has just signed up: what is there shows when it is read again.
             (Some(_), None) => return Err(Error::Contended),
             (None, _) => {
+                let user = User { email: user.email.filter(|_| !email_taken), ..user };
+                let profile = Profile { cipher: ivy.store.keyring().new_user_cipher(user.id), user };
                 transaction.user(&profile).own_phone(&profile).own_email(&profile);
-                sign_in::add_request(ivy, &mut transaction, email.as_ref().unwrap_or(&phone), Some(&profile), now)?;
+                if email_taken {
+                    decoy(&mut transaction);
+                }
+                sign_in::add_request(ivy, &mut transaction, phone, Some(&profile), now)?;
             }
         }
         if let Some(once) = once {
-            once.keep(&mut transaction, &ivy.store, &profile.user, now);
+            once.keep(&mut transaction, &ivy.store, &answer, now);
         }
         transaction.commit().await.map_err(contended)?;
-        Ok(User { version: 1, ..profile.user })
+        Ok(answer)
     })
     .await
 }
@@ -187,6 +216,8 @@ impl ConsentChoices {
         Consents {
             calls: consent(self.calls),
             messages: consent(self.messages),
+            messages_whatsapp: None,
+            messages_sms: None,
             data_processing: consent(self.data_processing),
         }
     }
@@ -203,6 +234,9 @@ impl ConsentChoices {
         Consents {
             calls: settle(&before.calls, said.calls),
             messages: settle(&before.messages, said.messages),
+            // STOP on a channel is taken back there, with START: the carriers know no other way.
+            messages_whatsapp: before.messages_whatsapp.clone(),
+            messages_sms: before.messages_sms.clone(),
             data_processing: settle(&before.data_processing, said.data_processing),
         }
     }
@@ -219,12 +253,8 @@ pub async fn onboard_user(
     once: Option<&Once<User>>,
 ) -> Result<User, Error> {
     let mut wrong = Vec::new();
-    if answers.obstacles.len() > User::MOST_OBSTACLES {
-        wrong.push(FieldError::new("obstacles", format!("must have at most {} entries", User::MOST_OBSTACLES)));
-    }
-    if !answers.consents.data_processing {
-        wrong.push(FieldError::new("consents.data_processing", "must be granted: without it Ivy cannot work"));
-    }
+    wrong.extend(too_many_obstacles(&answers.obstacles));
+    wrong.extend(no_data_processing(answers.consents.data_processing));
     if let Some(id) = answers.charity_id {
         check_charity(ivy, id, &mut wrong).await?;
     }
@@ -330,9 +360,7 @@ impl UserChanges {
 /// Conflicts `phone-taken`, `email-taken`; [`Error::Invalid`] for wrong values.
 pub async fn update_user(ivy: &Ivy, user: UserId, changes: UserChanges) -> Result<User, Error> {
     let mut wrong = Vec::new();
-    if changes.obstacles.as_ref().is_some_and(|o| o.len() > User::MOST_OBSTACLES) {
-        wrong.push(FieldError::new("obstacles", format!("must have at most {} entries", User::MOST_OBSTACLES)));
-    }
+    wrong.extend(changes.obstacles.as_deref().and_then(too_many_obstacles));
     if let Some(Some(id)) = changes.charity_id {
         check_charity(ivy, id, &mut wrong).await?;
     }
@@ -368,23 +396,120 @@ pub async fn pause_user(ivy: &Ivy, user: UserId, reason: PauseReason, until: Opt
     until_settled(ivy, || async move {
         let now = ivy.now();
         let me = as_written(ivy, user).await?;
-        if me.user().onboarded_at.is_none() {
-            let detail = "There is nothing to pause before onboarding. Onboard first, or withdraw consents.".to_owned();
-            return Err(Error::Conflict { slug: "not-onboarded", detail });
-        }
-        let mut changed = me.user().clone();
-        changed.resume_if_due(now);
-        changed.status = reason.status();
-        changed.resumes_at = until.map(|end| pause_end(end, me.user(), now)).transpose()?;
-        if changed == *me.user() {
-            return Ok(changed);
-        }
         let mut transaction = ivy.store.transaction();
-        withdraw_calls(ivy, &mut transaction, &me, changed.resumes_at, PAUSED, now).await?;
-        let profile = add_changed_user(ivy, &mut transaction, &me, changed, now)?;
-        commit(ivy, transaction, profile).await
+        match add_pause(ivy, &mut transaction, &me, reason, until, now).await? {
+            Some(profile) => commit(ivy, transaction, profile).await,
+            None => Ok(me.profile.user),
+        }
     })
     .await
+}
+
+/// Adds a pause and what follows from it to a transaction; answers the profile as it is written, nothing when the user pauses
+/// like this already. `me` is the user as the table has them.
+///
+/// # Errors
+/// As for [`pause_user`].
+pub(crate) async fn add_pause(
+    ivy: &Ivy,
+    transaction: &mut Transaction<'_>,
+    me: &Me,
+    reason: PauseReason,
+    until: Option<PauseEnd>,
+    now: Timestamp,
+) -> Result<Option<Profile>, Error> {
+    if me.user().onboarded_at.is_none() {
+        let detail = "There is nothing to pause before onboarding. Onboard first, or withdraw consents.".to_owned();
+        return Err(Error::Conflict { slug: "not-onboarded", detail });
+    }
+    let mut changed = me.user().clone();
+    changed.resume_if_due(now);
+    changed.status = reason.status();
+    changed.resumes_at = until.map(|end| pause_end(end, me.user(), now)).transpose()?;
+    if changed == *me.user() {
+        return Ok(None);
+    }
+    withdraw_calls(ivy, transaction, me, changed.resumes_at, PAUSED, now).await?;
+    add_changed_user(ivy, transaction, me, changed, now).map(Some)
+}
+
+/// Pauses a user who asked for it in a call, once for each call: somebody who has resumed since is not paused again by the
+/// same wish told once more.
+///
+/// # Errors
+/// When the table fails; the job is delivered again.
+pub(crate) async fn pause_after_call(ivy: &Ivy, user: UserId, call: CallId) -> Result<(), Error> {
+    until_settled(ivy, || async move {
+        let now = ivy.now();
+        let wish = format!("{call}#pause");
+        let (Some(me), false) = ivy.store.me_and_event(user, "retell", &wish).await? else { return Ok(()) };
+        let mut transaction = ivy.store.transaction();
+        transaction.processed_event("retell", &wish, now);
+        let profile = match add_pause(ivy, &mut transaction, &me, PauseReason::Paused, None, now).await {
+            Ok(Some(profile)) => profile,
+            Ok(None) | Err(Error::Conflict { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let text = "Your calls are paused, as you asked in our call. Reply RESUME when you want me back.";
+        messages::say_if_allowed(&mut transaction, &me, text, now)?;
+        match commit(ivy, transaction, profile).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    })
+    .await
+}
+
+/// What a person wants no more of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OptOut {
+    Calls,
+    Messages,
+    Everything,
+}
+
+impl OptOut {
+    const fn calls(self) -> bool {
+        matches!(self, Self::Calls | Self::Everything)
+    }
+
+    const fn messages(self) -> bool {
+        matches!(self, Self::Messages | Self::Everything)
+    }
+}
+
+/// Adds the withdrawal of consents, and of the calls that wait, to a transaction; answers the profile as it is written, nothing
+/// when the consents were withdrawn before. `me` is the user as the table has them.
+///
+/// # Errors
+/// When the calls cannot be read.
+pub(crate) async fn add_opt_out(
+    ivy: &Ivy,
+    transaction: &mut Transaction<'_>,
+    me: &Me,
+    (purpose, source): (OptOut, ConsentSource),
+    now: Timestamp,
+) -> Result<Option<Profile>, Error> {
+    let withdrawn = |before: &Option<Consent>| {
+        let wording_version = ivy.settings.consent_wording_version.clone();
+        let already = before.as_ref().is_some_and(|consent| !consent.granted);
+        if already { before.clone() } else { Some(Consent { granted: false, at: now, source, wording_version }) }
+    };
+    let mut changed = me.user().clone();
+    changed.resume_if_due(now);
+    if purpose.calls() {
+        changed.consents.calls = withdrawn(&changed.consents.calls);
+    }
+    if purpose.messages() {
+        changed.consents.messages = withdrawn(&changed.consents.messages);
+    }
+    if changed == *me.user() {
+        return Ok(None);
+    }
+    if purpose.calls() {
+        withdraw_calls(ivy, transaction, me, None, CONSENT_WITHDRAWN, now).await?;
+    }
+    add_changed_user(ivy, transaction, me, changed, now).map(Some)
 }
 
 fn pause_end(end: PauseEnd, user: &User, now: Timestamp) -> Result<Timestamp, Error> {
@@ -497,14 +622,15 @@ async fn commit(ivy: &Ivy, transaction: Transaction<'_>, profile: Profile) -> Re
     }
 }
 
-/// Moves a user's days to the zone and day start they have now; answers the days that the move makes too short to be missed.
-fn move_days(before: &User, after: &mut User, now: Timestamp) -> Option<(Date, Date)> {
+/// Moves a user's days to the zone and day start they have now; answers, where they moved, the day in progress and the days that
+/// the move makes too short to be missed.
+fn move_days(before: &User, after: &mut User, now: Timestamp) -> Option<(Date, Option<(Date, Date)>)> {
     if (&before.timezone, before.day_start) == (&after.timezone, after.day_start) {
         return None;
     }
     let moved = before.days().moved(&after.timezone, after.day_start, now);
     after.held_day = moved.held;
-    moved.excused
+    Some((before.days().date_of(now), moved.excused))
 }
 
 /// What a day's plan follows from.
@@ -546,7 +672,7 @@ pub(crate) fn add_changed_user(
 ) -> Result<Profile, Error> {
     let mut profile = Profile { user: User { updated_at: now, ..changed }, cipher: me.profile.cipher.clone() };
     let before = me.user();
-    let excused = move_days(before, &mut profile.user, now);
+    let moved = move_days(before, &mut profile.user, now);
     let after = &profile.user;
     transaction.user(&profile);
     add_ownership(ivy, transaction, me, &profile);
@@ -560,13 +686,14 @@ pub(crate) fn add_changed_user(
     let onboarding = before.onboarded_at.is_none() && after.onboarded_at.is_some();
     let other_days = after.preferred_days != before.preferred_days || onboarding;
     let other_pause = (after.status, after.resumes_at) != (before.status, before.resumes_at);
-    if other_days || excused.is_some() || other_pause {
-        let mut progress = me.progress();
+    let known = me.progress();
+    let mut progress = known.clone();
+    if let Some((today, too_short)) = moved {
+        progress.streak.moved(today, too_short);
+    }
+    if other_days || other_pause || progress != known {
         if other_days {
             progress.streak.set_preferred_days(after.preferred_days, after.days().date_of(now));
-        }
-        if let Some((from, until)) = excused {
-            progress.streak.excuse(from, until);
         }
         if other_pause {
             freeze(&mut progress, before, after, now);
@@ -575,8 +702,9 @@ pub(crate) fn add_changed_user(
     }
     add_resume_timers(transaction, before, after, now)?;
     if onboarding || plans_differently(before, after) {
-        let mut dates = vec![days::local_date(now, &after.timezone), days::local_date(now, &before.timezone)];
-        dates.dedup();
+        let mut dates = days::days_planned_at(now, &after.timezone);
+        let elsewhere = days::days_planned_at(now, &before.timezone);
+        dates.extend(elsewhere.into_iter().filter(|date| !dates.contains(date)).collect::<Vec<_>>());
         outbox::add(transaction, &Effect::PlanUser { user_id: after.id, dates, from: now }, now)?;
     }
     Ok(profile)

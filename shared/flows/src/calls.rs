@@ -21,6 +21,8 @@ use crate::{
 
 /// How long after its time a call may still start when nothing else is said.
 const DEFAULT_WINDOW: SignedDuration = SignedDuration::from_mins(30);
+/// A call has at least so long to start.
+const SHORTEST_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 /// For how long a call that was asked for at once may start.
 const AT_ONCE: SignedDuration = SignedDuration::from_mins(15);
 /// How long the line is kept for a call that was asked for at once, until its first attempt takes it.
@@ -87,7 +89,7 @@ pub async fn initiate_call(
         }
         let window = CallWindow { opens_at: now, closes_at: now + AT_ONCE };
         let id = CallId::generate(now);
-        let stored = new_call(&me, id, call_type, now, window, now);
+        let stored = new_call(&me, id, call_type, now, (window, false), now);
         let line = Line { call_id: id, attempt_id: id.to_string(), lease_until: now + RESERVED };
         let mut transaction = ivy.store.transaction();
         transaction.take_line(user, &line, now);
@@ -101,13 +103,22 @@ fn new_call(
     id: CallId,
     call_type: CallType,
     due_at: Timestamp,
-    window: CallWindow,
+    (window, own_window): (CallWindow, bool),
     now: Timestamp,
 ) -> StoredCall {
-    StoredCall::new(Call::scheduled(id, me.id(), call_type, due_at, window, me.user().timezone.clone(), now))
+    let call = Call::scheduled(id, me.id(), call_type, due_at, window, me.user().timezone.clone(), now);
+    StoredCall::new(Call { own_window, ..call })
 }
 
-/// Writes a new call with the effect that wakes it.
+/// Adds a call that waits, with the effect that wakes it.
+fn add_waiting(transaction: &mut Transaction<'_>, stored: &StoredCall, now: Timestamp) -> Result<(), Error> {
+    let call = &stored.call;
+    transaction.call(stored);
+    let wake = Effect::SetCallTimer { user_id: call.user_id, call_id: call.id, due_at: call.due_at };
+    outbox::add(transaction, &wake, now)
+}
+
+/// Writes a new call.
 async fn add_call(
     ivy: &Ivy,
     mut transaction: Transaction<'_>,
@@ -116,9 +127,7 @@ async fn add_call(
     now: Timestamp,
 ) -> Result<Call, Error> {
     let call = &stored.call;
-    transaction.call(&stored);
-    let wake = Effect::SetCallTimer { user_id: call.user_id, call_id: call.id, due_at: call.due_at };
-    outbox::add(&mut transaction, &wake, now)?;
+    add_waiting(&mut transaction, &stored, now)?;
     if let Some(once) = once {
         once.keep(&mut transaction, &ivy.store, call, now);
     }
@@ -188,23 +197,12 @@ pub async fn reschedule_call(
             stored.call.created_at,
             now,
         )?;
-        let call =
-            call::rescheduled(&stored.call, scheduled_time, window, &me.user().timezone, now).ok_or_else(|| {
-                let state = stored.call.state.name();
-                let detail = format!("A call can be moved while it waits; this one is {state}. Schedule a new one.");
-                Error::Conflict { slug: "call-not-reschedulable", detail }
-            })?;
-        let moved = StoredCall { call, ..stored.clone() };
         let mut transaction = ivy.store.transaction();
-        transaction.call(&moved);
-        // Timers are named by the second, and effects come in no promised order: the new timer must not be cleared as the old.
-        if stored.call.due_at.as_second() != scheduled_time.as_second() {
-            let clear = Effect::ClearCallTimer { call_id: id, due_at: stored.call.due_at };
-            outbox::add(&mut transaction, &clear, now)?;
-        }
-        let wake = Effect::SetCallTimer { user_id: user, call_id: id, due_at: scheduled_time };
-        outbox::add(&mut transaction, &wake, now)?;
-        let moved = Call { version: stored.call.version + 1, ..moved.call };
+        let moved = add_moved(&mut transaction, &me, &stored, scheduled_time, window, now)?.ok_or_else(|| {
+            let state = stored.call.state.name();
+            let detail = format!("A call can be moved while it waits; this one is {state}. Schedule a new one.");
+            Error::Conflict { slug: "call-not-reschedulable", detail }
+        })?;
         if let Some(once) = once {
             once.keep(&mut transaction, &ivy.store, &moved, now);
         }
@@ -214,8 +212,61 @@ pub async fn reschedule_call(
     .await
 }
 
-/// The window of a call that was created at a time, or everything that is wrong with the times that were asked for.
-fn window_of(me: &Me, new: &NewCall, created_at: Timestamp, now: Timestamp) -> Result<CallWindow, Error> {
+/// Adds a waiting call at another time, with its timers; nothing when it does not wait any more.
+fn add_moved(
+    transaction: &mut Transaction<'_>,
+    me: &Me,
+    stored: &StoredCall,
+    time: Timestamp,
+    window: (CallWindow, bool),
+    now: Timestamp,
+) -> Result<Option<Call>, Error> {
+    let Some(call) = call::rescheduled(&stored.call, time, window, &me.user().timezone, now) else { return Ok(None) };
+    let moved = StoredCall { call, ..stored.clone() };
+    // Timers are named by the second, and effects come in no promised order: the new timer must not be cleared as the old.
+    if stored.call.due_at.as_second() != time.as_second() {
+        let clear = Effect::ClearCallTimer { call_id: stored.call.id, due_at: stored.call.due_at };
+        outbox::add(transaction, &clear, now)?;
+    }
+    add_waiting(transaction, &moved, now)?;
+    Ok(Some(Call { version: stored.call.version + 1, ..moved.call }))
+}
+
+/// The call back that was agreed on in a call. A call has one, whoever tells of it and how often: its id follows from the call.
+#[must_use]
+pub(crate) fn follow_up_id(of: &Call) -> CallId {
+    CallId::derive(of.id.date(), &[&of.user_id.to_string(), &of.id.to_string(), "follow_up"])
+}
+
+/// Adds the call back that was agreed on in a call, or moves the one that was agreed on before. Nothing when it cannot be had:
+/// the time lies behind or too far ahead, Ivy may not call, or the call back has begun.
+pub(crate) fn add_follow_up(
+    transaction: &mut Transaction<'_>,
+    me: &Me,
+    (of, agreed): (&Call, Option<&StoredCall>),
+    time: Timestamp,
+    now: Timestamp,
+) -> Result<Option<Timestamp>, Error> {
+    if !me.user().may_be_called() {
+        return Ok(None);
+    }
+    let new = NewCall { call_type: CallType::FollowUp, scheduled_time: time, window_start: None, window_end: None };
+    let created_at = agreed.map_or(now, |stored| stored.call.created_at);
+    let Ok(window) = window_of(me, &new, created_at, now) else { return Ok(None) };
+    match agreed {
+        None => {
+            let stored = new_call(me, follow_up_id(of), new.call_type, time, window, now);
+            add_waiting(transaction, &stored, now)?;
+            Ok(Some(time))
+        }
+        Some(stored) if stored.call.scheduled_time == time => Ok(Some(time)),
+        Some(stored) => Ok(add_moved(transaction, me, stored, time, window, now)?.map(|_| time)),
+    }
+}
+
+/// The window of a call that was created at a time, and whether it is the user's own word; or everything that is wrong with the
+/// times that were asked for.
+fn window_of(me: &Me, new: &NewCall, created_at: Timestamp, now: Timestamp) -> Result<(CallWindow, bool), Error> {
     let mut wrong = Vec::new();
     if new.scheduled_time <= now {
         wrong.push(FieldError::new("scheduled_time", "must lie in the future"));
@@ -225,7 +276,14 @@ fn window_of(me: &Me, new: &NewCall, created_at: Timestamp, now: Timestamp) -> R
         wrong.push(FieldError::new("scheduled_time", "must lie within 31 days of when the call was created"));
     }
     let opens_at = new.window_start.unwrap_or(new.scheduled_time);
-    let closes_at = new.window_end.unwrap_or_else(|| usual_window_end(me, new.scheduled_time));
+    let own = new.window_end.or_else(|| own_window_end(me, new.scheduled_time));
+    // The time is the caller's, and may be the last of all.
+    let later = |by: SignedDuration| new.scheduled_time.checked_add(by).unwrap_or(Timestamp::MAX);
+    let closes_at = match (new.window_end, own) {
+        (Some(said), _) => said,
+        (None, Some(own)) => own.max(later(SHORTEST_WINDOW)),
+        (None, None) => later(DEFAULT_WINDOW),
+    };
     if opens_at > new.scheduled_time {
         wrong.push(FieldError::new("window_start", "must not lie after scheduled_time"));
     }
@@ -234,25 +292,18 @@ fn window_of(me: &Me, new: &NewCall, created_at: Timestamp, now: Timestamp) -> R
     } else if closes_at.duration_since(opens_at) > SignedDuration::from_hours(24) {
         wrong.push(FieldError::new("window_end", "must lie within 24 hours of the window's start"));
     }
-    if wrong.is_empty() { Ok(CallWindow { opens_at, closes_at }) } else { Err(Error::Invalid(wrong)) }
+    if wrong.is_empty() { Ok((CallWindow { opens_at, closes_at }, own.is_some())) } else { Err(Error::Invalid(wrong)) }
 }
 
-/// The end of the user's own window that the time lies in, else half an hour later.
-fn usual_window_end(me: &Me, time: Timestamp) -> Timestamp {
+/// The end of the user's own window that the time lies in.
+fn own_window_end(me: &Me, time: Timestamp) -> Option<Timestamp> {
     let zone = &me.user().timezone;
     let date = days::local_date(time, zone);
-    // The time is the caller's, and may be the last of all.
-    let later = |by: SignedDuration| time.checked_add(by).unwrap_or(Timestamp::MAX);
     let contains = |window: &Window| {
         let (opens, closes) = (days::instant(date, window.start(), zone), days::instant(date, window.end(), zone));
         (opens <= time && time < closes).then_some(closes)
     };
-    [me.user().morning_window, me.user().evening_window]
-        .iter()
-        .flatten()
-        .find_map(contains)
-        .unwrap_or(later(DEFAULT_WINDOW))
-        .max(later(SignedDuration::from_mins(5)))
+    [me.user().morning_window, me.user().evening_window].iter().flatten().find_map(contains)
 }
 
 /// Cancels a call that has not begun.

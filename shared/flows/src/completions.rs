@@ -102,15 +102,17 @@ impl<'a> Ledger<'a> {
     }
 
     #[must_use]
+    pub fn charity_name(&self) -> &str {
+        &self.charity.name
+    }
+
+    #[must_use]
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
     fn record(&mut self, date: Date, change: DayChange) {
-        let recorded = self.progress.streak.record(date, change, self.today);
-        if recorded == Recorded::TooOld {
-            tracing::info!(event = "report_too_old_for_streak", user_id = %self.me.id(), %date);
-        }
+        self.progress.streak.record(date, change, self.today);
         self.progress_changed = true;
     }
 
@@ -153,12 +155,11 @@ impl<'a> Ledger<'a> {
         self.note(workout, None);
     }
 
-    /// Deletes a workout. What it counted for is undone as if it had been skipped; donations stay. While its day is not
-    /// over, its plan is no commitment any more; afterwards it remains one, for a miss is not undone by deleting the plan.
+    /// Deletes a workout. What it counted for is undone as if it had been skipped; donations stay.
     pub fn delete(&mut self, workout: Workout) {
-        self.follow_day(workout.date, workout.status, WorkoutStatus::Skipped);
-        if workout.planned_time.is_some() && workout.date >= self.today {
-            self.record(workout.date, DayChange::Unplanned);
+        self.follow_day(&workout, WorkoutStatus::Skipped);
+        if let Some(change) = workout.deleted_plan(self.today) {
+            self.record(workout.date, change);
         }
         self.progress.agenda.forget(workout.id);
         self.progress_changed = true;
@@ -166,12 +167,12 @@ impl<'a> Ledger<'a> {
         self.deleted = Some(workout);
     }
 
-    /// The workout that a report without an id is about: the day's first open plan, or a new one without a plan; `None` when
+    /// The workout that a report without an id is about: the day's open plan of that name, its first open plan, or a new one without a plan; `None` when
     /// the day is kept already and nothing is open, for then it is the same report once more.
     #[must_use]
     pub fn subject(&self, report: &Report, activity: Option<Text<200>>) -> Option<Workout> {
         let date = self.me.date_at(report.at);
-        if let Some(plan) = self.progress.agenda.open_on(date) {
+        if let Some(plan) = self.progress.agenda.open_on(date, activity.as_ref().map(Text::as_str)) {
             return Some(plan.clone());
         }
         if self.progress.streak.standing(date).kept_today {
@@ -184,6 +185,7 @@ impl<'a> Ledger<'a> {
             user_id: self.me.id(),
             planned_activity,
             planned_time: None,
+            planned: false,
             planned_duration_minutes: None,
             actual_duration_minutes: None,
             status: WorkoutStatus::Planned,
@@ -192,9 +194,12 @@ impl<'a> Ledger<'a> {
             source: report.source,
             donation_id: None,
             donation_decided: false,
+            reminded: false,
             created_at: self.now,
             updated_at: self.now,
             logged_at: None,
+            first_logged_at: None,
+            too_old_for_streak: false,
             version: 0,
         })
     }
@@ -207,7 +212,8 @@ impl<'a> Ledger<'a> {
         logged.actual_duration_minutes = report.actual_duration_minutes.or(workout.actual_duration_minutes);
         logged.updated_at = self.now;
         logged.logged_at = Some(report.at);
-        self.follow_day(workout.date, workout.status, report.status);
+        logged.first_logged_at = workout.told_first_at().or(Some(report.at));
+        logged.too_old_for_streak = self.follow_day(workout, report.status) == Recorded::TooOld;
         let mut result = Logged::default();
         let first = report.status.keeps_the_day() && !logged.donation_decided;
         if first {
@@ -216,7 +222,8 @@ impl<'a> Ledger<'a> {
         }
         // Not only a kept day can bring a run to its milestone: a rest day that is told late joins two.
         self.take_bonuses(&mut result);
-        if first {
+        // What is told weeks later needs no word of praise; and no cap was reached, the day is only too old to donate for.
+        if first && result.cap_reached != Some(CapReached::TooOld) {
             self.notices.push(self.confirmation(&result));
         }
         self.follow(&logged);
@@ -233,25 +240,20 @@ impl<'a> Ledger<'a> {
         }
     }
 
-    fn follow_day(&mut self, date: Date, before: WorkoutStatus, after: WorkoutStatus) {
-        match (before.keeps_the_day(), after.keeps_the_day()) {
-            (false, true) => {
-                self.record(date, DayChange::Kept);
-                self.counters.count(date, 1);
-                self.completions += 1;
-            }
-            (true, false) => {
-                self.record(date, DayChange::NoLongerKept);
-                self.counters.count(date, -1);
-                self.completions -= 1;
-            }
-            (true, true) | (false, false) => {}
+    /// Brings streak and counters in line with a workout's new status.
+    fn follow_day(&mut self, workout: &Workout, after: WorkoutStatus) -> Recorded {
+        let recorded = self.progress.streak.follow(workout, after, self.today);
+        if recorded == Recorded::TooOld {
+            let date = workout.date;
+            tracing::info!(event = "report_too_old_for_streak", user_id = %self.me.id(), %date);
         }
-        match (before == WorkoutStatus::RestDay, after == WorkoutStatus::RestDay) {
-            (false, true) => self.record(date, DayChange::Rested),
-            (true, false) => self.record(date, DayChange::NoLongerRested),
-            (true, true) | (false, false) => {}
+        self.progress_changed = true;
+        let count = i32::from(after.keeps_the_day()) - i32::from(workout.status.keeps_the_day());
+        if count != 0 {
+            self.counters.count(workout.date, count);
+            self.completions += i64::from(count);
         }
+        recorded
     }
 
     fn donate_completion(&mut self, workout: &mut Workout, result: &mut Logged) {
@@ -404,10 +406,10 @@ impl<'a> Ledger<'a> {
     }
 
     fn write_notices(&self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
-        if self.answers.is_none() && !self.me.user().may_be_messaged() {
+        let via = self.answers.map_or(Via::Whatsapp, |(via, _)| via);
+        if self.answers.is_none() && !self.me.user().may_be_messaged_by(via) {
             return Ok(());
         }
-        let via = self.answers.map_or(Via::Whatsapp, |(via, _)| via);
         for notice in &self.notices {
             // A confirmation that comes a day late only puzzles.
             let not_after = Some(self.now + SignedDuration::from_hours(24));

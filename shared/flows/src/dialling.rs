@@ -13,16 +13,19 @@
 //!   with our attempt id, and only if there is none, by the same request with the same idempotency key. Nothing else may dial.
 //! - A crash before it: the lease ends, the sweep finds no call at the provider, and the ladder goes on.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use ivy_domain::{
-    CallId, UserId,
+    CallId, Tier, User, UserId,
     call::{self, Call, CallEvent, CallPolicy, CallState, CallType, Start},
     variables::{CallContext, PlannedToday, variables},
 };
 use ivy_providers::{
     ProviderError,
-    retell::{CallMetadata, CreatePhoneCall, CreatedCall, Retell, RetellCall, RetellEvent},
+    retell::{CallMetadata, CreatePhoneCall, CreatedCall, LATEST_PUBLISHED, Retell, RetellCall, RetellEvent},
 };
 use ivy_store::{Line, Me, Slot, StoreError, StoredCall, Transcript, keys};
 use jiff::{SignedDuration, Timestamp};
@@ -50,6 +53,14 @@ const ACCOUNT_SECONDS: i64 = 300;
 const OVERDUE: SignedDuration = SignedDuration::from_mins(2);
 /// A sweep asks the provider for no longer than this.
 const LONGEST_SWEEP: Duration = Duration::from_secs(18);
+/// An analysis that the provider has not made so long after the talk never comes.
+const ANALYSIS_AWAITED: SignedDuration = SignedDuration::from_hours(6);
+/// From one look for an analysis to the next.
+const ASKED_AGAIN: SignedDuration = SignedDuration::from_mins(30);
+/// How far ahead full slots are foreseen.
+const FORECAST: SignedDuration = SignedDuration::from_mins(15);
+/// From claim to end, as calls usually go.
+const USUAL_CALL_SECONDS: u64 = 180;
 /// Calls that one sweep looks at in each shard.
 const SWEPT: u32 = 100;
 
@@ -78,7 +89,7 @@ pub async fn place_call(ivy: &Ivy, retell: &Retell, queues: &dyn Queues, due: &D
         Claim::Claimed(claimed) => *claimed,
         Claim::Not(placed) => return Ok(placed),
     };
-    let request = request(ivy, &me, &stored, &told(ivy, &me).await);
+    let request = request(ivy, &me, &stored, &others(ivy, &me).await);
     let answer = dial(retell, &request).await;
     settle(ivy, &me, &stored, &request, answer).await
 }
@@ -194,7 +205,12 @@ async fn end(ivy: &Ivy, me: &Me, stored: &StoredCall, event: &CallEvent, now: Ti
 
 /// A slot that is free; rescues and inbound calls may use the reserved ones as well. The search begins at a place that
 /// differs by attempt, so that workers at once do not fight for the same slot.
-async fn free_slot(ivy: &Ivy, call_type: CallType, attempt_id: &str, now: Timestamp) -> Result<Option<Slot>, Error> {
+pub(crate) async fn free_slot(
+    ivy: &Ivy,
+    call_type: CallType,
+    attempt_id: &str,
+    now: Timestamp,
+) -> Result<Option<Slot>, Error> {
     let settings = &ivy.settings;
     let usable = match call_type {
         CallType::Rescue => settings.call_slots,
@@ -246,44 +262,53 @@ async fn dial_once(retell: &Retell, request: &CreatePhoneCall) -> Result<Created
 }
 
 /// What the agent is told about others than the user. A call is not put off for want of a name.
-struct Told {
+pub(crate) struct Others {
     charity: String,
     company: Option<String>,
 }
 
-async fn told(ivy: &Ivy, me: &Me) -> Told {
+pub(crate) async fn others(ivy: &Ivy, me: &Me) -> Others {
     let charity = ivy.charity_of(me.user()).await.map(|charity| charity.name);
     let company = ivy.company_of(me.user()).await.map(|company| company.map(|company| company.name));
     if let Some(error) = charity.as_ref().err().or(company.as_ref().err()) {
         tracing::warn!(event = "call_context_incomplete", user_id = %me.id(), error = error.name());
     }
-    Told { charity: charity.unwrap_or_default(), company: company.unwrap_or_default() }
+    Others { charity: charity.unwrap_or_default(), company: company.unwrap_or_default() }
 }
 
 /// What the agent is told, and which of our numbers calls.
-fn request(ivy: &Ivy, me: &Me, stored: &StoredCall, told: &Told) -> CreatePhoneCall {
+fn request(ivy: &Ivy, me: &Me, stored: &StoredCall, others: &Others) -> CreatePhoneCall {
     let user = me.user();
     let settings = &ivy.settings;
     let phone = user.phone.as_str();
     let from = settings.from_numbers.iter().find(|(prefix, _)| phone.starts_with(prefix.as_str()));
-    let sponsored = matches!(user.subscription_type, ivy_domain::Tier::B2bSponsor);
     let attempt_id = stored.call.attempt.as_ref().map(|attempt| attempt.id.clone()).unwrap_or_default();
     CreatePhoneCall {
         from_number: from.map(|(_, number)| number.clone()).unwrap_or_default(),
         to_number: phone.to_owned(),
-        override_agent_id: if sponsored { settings.agent_sponsor.clone() } else { settings.agent_premium.clone() },
+        override_agent_id: agent_of(ivy, user),
+        override_agent_version: LATEST_PUBLISHED,
         metadata: CallMetadata {
             call_id: stored.call.id.to_string(),
             user_id: user.id.to_string(),
             call_type: stored.call.call_type.name().to_owned(),
             attempt_id: attempt_id.clone(),
         },
-        retell_llm_dynamic_variables: context(me, stored, told, ivy.now()),
+        retell_llm_dynamic_variables: variables_of(me, stored, others, ivy.now()),
         idempotency_key: attempt_id,
     }
 }
 
-fn context(me: &Me, stored: &StoredCall, told: &Told, now: Timestamp) -> std::collections::BTreeMap<String, String> {
+/// Who talks with a user.
+pub(crate) fn agent_of(ivy: &Ivy, user: &User) -> String {
+    match user.subscription_type {
+        Tier::B2bSponsor => ivy.settings.agent_sponsor.clone(),
+        Tier::B2cPro | Tier::B2cElite | Tier::B2cConcierge => ivy.settings.agent_premium.clone(),
+    }
+}
+
+/// What the agent knows before it says a word.
+pub(crate) fn variables_of(me: &Me, stored: &StoredCall, others: &Others, now: Timestamp) -> BTreeMap<String, String> {
     let progress = me.progress();
     let today = me.date_at(now);
     let plans: Vec<PlannedToday> = progress
@@ -295,8 +320,8 @@ fn context(me: &Me, stored: &StoredCall, told: &Told, now: Timestamp) -> std::co
         .collect();
     variables(&CallContext {
         user: me.user(),
-        company_name: told.company.as_deref(),
-        charity_name: &told.charity,
+        company_name: others.company.as_deref(),
+        charity_name: &others.charity,
         standing: progress.streak.standing(today),
         counters: &me.counters,
         wallet: &me.wallet(now),
@@ -419,11 +444,16 @@ pub async fn sweep_calls(ivy: &Ivy, retell: &Retell, queues: &dyn Queues) -> Res
             tracing::warn!(event = "sweep_cut_short");
             break;
         }
-        match settle_lease(ivy, retell, &me, &stored).await {
+        let settled = match stored.call.state {
+            CallState::Completed => fetch_analysis(ivy, retell, &stored).await,
+            _ => settle_lease(ivy, retell, &me, &stored).await,
+        };
+        match settled {
             Ok(()) => swept.settled += 1,
             Err(error) => not_swept(me.id(), stored.call.id, &error),
         }
     }
+    forecast_slots(ivy).await?;
     if swept.lag_seconds > 0 {
         metrics::seconds("scheduler_lag_seconds", swept.lag_seconds);
     }
@@ -435,6 +465,25 @@ pub async fn sweep_calls(ivy: &Ivy, retell: &Retell, queues: &dyn Queues) -> Res
         lag_seconds = swept.lag_seconds
     );
     Ok(swept)
+}
+
+/// How full the slots will be in the next quarter of an hour, if every call that is due takes as long as calls usually do: 100
+/// is full, and what lies above waits or closes its window.
+async fn forecast_slots(ivy: &Ivy) -> Result<(), Error> {
+    let until = ivy.now() + FORECAST;
+    let mut due = 0;
+    for shard in 0..keys::SHARDS {
+        due += ivy.store.count_due_calls(shard, until).await?;
+    }
+    let usable = ivy.settings.call_slots.saturating_sub(ivy.settings.reserved_call_slots);
+    let seconds = u64::from(usable) * FORECAST.as_secs().unsigned_abs();
+    let percent = due * USUAL_CALL_SECONDS * 100 / seconds.max(1);
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53 percent")]
+    metrics::metric("call_slots_forecast_percent", percent as f64, metrics::Unit::Percent, &[]);
+    if percent >= 100 {
+        tracing::warn!(event = "call_slots_full_ahead", due, percent);
+    }
+    Ok(())
 }
 
 fn not_swept(user: UserId, id: CallId, error: &Error) {
@@ -472,7 +521,45 @@ async fn sweep_waiting(
             let over = call.attempt.as_ref().is_some_and(|attempt| attempt.lease_until <= now);
             Ok(over.then_some((me, stored)))
         }
-        CallState::Completed | CallState::Missed | CallState::Failed | CallState::Cancelled => Ok(None),
+        // A talk whose analysis has not come.
+        CallState::Completed => Ok(stored.analysis_due_at().is_some_and(|at| at <= now).then_some((me, stored))),
+        CallState::Missed | CallState::Failed | CallState::Cancelled => Ok(None),
+    }
+}
+
+/// A talk whose analysis was never told: the provider keeps it, and what was said in it counts.
+async fn fetch_analysis(ivy: &Ivy, retell: &Retell, stored: &StoredCall) -> Result<(), Error> {
+    let provider_id = stored.call.attempt.as_ref().and_then(|attempt| attempt.provider_call_id.as_deref());
+    let given_up = stored.call.ended_at.is_none_or(|ended| ivy.now().duration_since(ended) > ANALYSIS_AWAITED);
+    let found = match provider_id {
+        Some(id) => retell.get_call(id).await,
+        None => Ok(None),
+    };
+    let call = match found {
+        Ok(Some(call)) if call.call_analysis.is_some() => call,
+        // Asked again later, so that those that wait for nothing else come first in the next sweeps.
+        Ok(Some(_)) if !given_up => {
+            let until = Some(ivy.now() + ASKED_AGAIN);
+            return keep(ivy, &StoredCall { analysis_asked_until: until, ..stored.clone() }).await;
+        }
+        Err(error) if !given_up => return Err(error.into()),
+        // It is gone, or never will be: the call is what its end said.
+        _ => {
+            metrics::count("analysis_lost", &[]);
+            tracing::error!(event = "analysis_lost", call_id = %stored.call.id, user_id = %stored.call.user_id);
+            return keep(ivy, &StoredCall { analyzed: true, ..stored.clone() }).await;
+        }
+    };
+    told_by_list(ivy, "call_analyzed", call).await.map(|_| ())
+}
+
+/// Writes a note on a call; one that moved on meanwhile needs none.
+async fn keep(ivy: &Ivy, noted: &StoredCall) -> Result<(), Error> {
+    let mut transaction = ivy.store.transaction();
+    transaction.call(noted);
+    match transaction.commit().await {
+        Ok(()) | Err(StoreError::ConditionFailed(_)) => Ok(()),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -488,13 +575,25 @@ async fn settle_lease(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) 
     let found = match asked {
         Ok(found) => found,
         // No call lasts so long: it ends also when the provider never says what became of it.
-        Err(error) if given_up => {
+        Err(error) if given_up || attempt.carrier_end.is_some() => {
             tracing::error!(event = "call_given_up", call_id = %stored.call.id, error = error.name());
             None
         }
         Err(error) => return Err(error.into()),
     };
-    let Some(found) = found else { return expire(ivy, me, stored).await };
+    let carrier = attempt.carrier_end.clone().map(CallEvent::Ended);
+    let Some(found) = found else {
+        // The carrier put it through: it was a call, whatever the provider knows of it.
+        return match carrier {
+            Some(end) => end_attempt(ivy, me, stored, &end).await,
+            None => expire(ivy, me, stored).await,
+        };
+    };
+    if let (Some("registered" | "ongoing"), Some(end)) = (found.call_status.as_deref(), carrier) {
+        metrics::count("call_closed_by_carrier", &[]);
+        tracing::warn!(event = "call_closed_by_carrier", call_id = %stored.call.id);
+        return end_attempt(ivy, me, stored, &end).await;
+    }
     match found.call_status.as_deref() {
         // Still ringing or talking: a phone call that takes longer than any may is given up, else a later sweep asks again.
         Some("registered" | "ongoing") if given_up => expire(ivy, me, stored).await,
@@ -522,7 +621,12 @@ async fn accept_found(ivy: &Ivy, me: &Me, stored: &StoredCall, found: &RetellCal
 }
 
 async fn expire(ivy: &Ivy, me: &Me, stored: &StoredCall) -> Result<(), Error> {
-    if let Some(next) = write(ivy, me, stored, &CallEvent::LeaseExpired).await? {
+    end_attempt(ivy, me, stored, &CallEvent::LeaseExpired).await
+}
+
+/// Ends an attempt and frees what it held.
+async fn end_attempt(ivy: &Ivy, me: &Me, stored: &StoredCall, event: &CallEvent) -> Result<(), Error> {
+    if let Some(next) = write(ivy, me, stored, event).await? {
         calls::release(ivy, &StoredCall { call: stored.call.clone(), ..next }).await;
     }
     Ok(())

@@ -42,6 +42,15 @@ fn keep<Id: std::hash::Hash + Eq, T: Clone>(copies: &Copies<Id, T>, id: Id, copy
     copies.lock().unwrap_or_else(PoisonError::into_inner).insert(id, (copy.clone(), now));
 }
 
+/// What a charity is called in the books after it was removed.
+const FORMER: &str = "a former charity";
+
+/// Stands for a charity that received something and is none of ours any more.
+#[must_use]
+pub fn former_charity(id: CharityId) -> Charity {
+    Charity { id, name: FORMER.to_owned(), impact_unit: String::new(), impact_per_pound_milli: 0 }
+}
+
 impl Ivy {
     /// A charity by its id.
     ///
@@ -56,6 +65,17 @@ impl Ivy {
         let charity = self.store.charity(id).await?.ok_or(Error::NotFound("charity"))?;
         keep(copies, id, &charity, now);
         Ok(charity)
+    }
+
+    /// Who received something, for the books: also a charity that was removed since.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn charity_or_former(&self, id: CharityId) -> Result<Charity, Error> {
+        match self.charity(id).await {
+            Err(Error::NotFound(_)) => Ok(former_charity(id)),
+            found => found,
+        }
     }
 
     /// All charities, by name.

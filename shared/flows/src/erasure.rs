@@ -3,11 +3,15 @@
 //! ```text
 //! DELETE            profile and its salt gone, phone and e-mail free, sessions ended, waiting calls cancelled,
 //!                   the wish kept with a receipt ── effect ──▶ erase-users, after GRACE
-//! erase-user        Retell's calls, Stripe's customer, the partition page by page ──▶ tombstone and audit entry
+//! erase-user        the partition page by page, then Retell's calls and Stripe's customer ──▶ tombstone and audit entry
 //! ```
 //! Closing deletes the profile, and with it the salt: nothing opens what was sealed with the user's key from then on, wherever
 //! a copy remains, and every flow that loads the user finds nobody. The job waits for [`GRACE`], longer than any function
 //! may run: what was at work when the account closed has ended by then, so nothing is written behind the job's back.
+//!
+//! What we hold ourselves goes first, so that no outage of a provider delays it; what the providers hold is found by the user's id
+//! and by what the wish keeps. A provider that does not answer keeps neither the other nor the table waiting, and is asked again
+//! every [`LATER`] for [`PATIENCE`]. Then the job fails, and its dead-letter queue calls for people while the day that was promised is not over.
 //!
 //! Every step is safe to repeat, and the job begins with what is left: pages are transactions, a donation turns into a line
 //! of the ledger in one of them, and the tombstone comes last. It holds the receipt's id and times, so that a late DELETE
@@ -35,9 +39,13 @@ use crate::{
 pub const GRACE: Duration = Duration::from_secs(120);
 /// A person is forgotten within a day.
 const ERASED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+/// For how long providers are asked again before people are; the queue's own deliveries take two hours more.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(20);
+/// When a provider is asked again that did not do its part.
+const LATER: Duration = Duration::from_secs(300);
 /// The cause of a call that was cancelled with its account.
 const ACCOUNT_CLOSED: &str = "account_closed";
-/// Sessions ended with the account; the job deletes what is beyond.
+/// Sessions ended in the account's own transaction, which holds 100 writes; those beyond are ended right after it.
 const MOST_SESSIONS: usize = 10;
 /// Items of a transaction: each brings at most one more write.
 const PAGE: u32 = 40;
@@ -113,6 +121,12 @@ pub async fn delete_user(ivy: &Ivy, user: UserId) -> Result<Receipt, Error> {
         let effect = Effect::EraseUser { user_id: user, receipt_id: erasure.receipt_id.clone() };
         outbox::add(&mut transaction, &effect, now)?;
         transaction.commit().await.map_err(contended)?;
+        if sessions.len() > MOST_SESSIONS {
+            // Without a profile no session renews itself, so a failure here opens nothing; the job deletes what is left.
+            if let Err(error) = sign_in::end_all_sessions(ivy, user).await {
+                tracing::warn!(event = "sessions_left_to_the_job", user_id = %user, error = error.name());
+            }
+        }
         metrics::count("account_closed", &[]);
         tracing::info!(event = "account_closed", user_id = %user, receipt_id = erasure.receipt_id);
         Ok(Receipt::from(&erasure))
@@ -151,14 +165,42 @@ pub async fn erase_user(
         tracing::info!(event = "nothing_to_erase", receipt_id = job.receipt_id);
         return Ok(Erased::Stale);
     };
-    let by_retell = erase_at_retell(retell, job.user_id).await?;
-    erase_at_stripe(stripe, &erasure).await?;
-    let by_table = erase_partition(ivy, job.user_id).await?;
-    if let Some(delay) = by_retell.max((!by_table).then_some(Duration::ZERO)) {
+    if !erase_partition(ivy, job.user_id).await? {
+        queues.send(Queue::EraseUsers, json(job)?, Duration::ZERO).await?;
+        return Ok(Erased::GoesOn);
+    }
+    let at_retell = erase_at_retell(retell, job.user_id).await;
+    let at_stripe = erase_at_stripe(stripe, &erasure).await.map(|()| None);
+    let mut again = None;
+    for (provider, result) in [("retell", at_retell), ("stripe", at_stripe)] {
+        again = again.max(patient(ivy, &erasure, provider, result)?);
+    }
+    if let Some(delay) = again {
         queues.send(Queue::EraseUsers, json(job)?, delay).await?;
         return Ok(Erased::GoesOn);
     }
     leave_tombstone(ivy, job.user_id, &erasure).await
+}
+
+/// When to come again for a provider that did not do its part. After [`PATIENCE`] it is an error, which is seen.
+fn patient(
+    ivy: &Ivy,
+    erasure: &Erasure,
+    provider: &'static str,
+    result: Result<Option<Duration>, Error>,
+) -> Result<Option<Duration>, Error> {
+    let error = match result {
+        Ok(again) => return Ok(again),
+        Err(error) => error,
+    };
+    metrics::count("erasure_delayed", &[("provider", provider)]);
+    let (receipt_id, error_name) = (&erasure.receipt_id, error.name());
+    if ivy.now() < erasure.requested_at + PATIENCE {
+        tracing::warn!(event = "erasure_waits_for_provider", provider, receipt_id, error = error_name);
+        return Ok(Some(LATER));
+    }
+    tracing::error!(event = "erasure_overdue", provider, receipt_id, error = error_name);
+    Err(error)
 }
 
 /// Deletes what the voice provider keeps of the user's calls: numbers, variables, transcripts, recordings. It finds them by
@@ -229,6 +271,10 @@ fn erase_item(transaction: &mut Transaction<'_>, user: UserId, item: &Erasable, 
         }
         ErasableKind::Message { via, provider_id: Some(id) } => {
             transaction.forget_message_owner(messages::provider(*via), id);
+            Ok(())
+        }
+        ErasableKind::Contact { whatsapp_user_id } => {
+            transaction.forget_whatsapp_user(whatsapp_user_id);
             Ok(())
         }
         ErasableKind::Call(_) | ErasableKind::Message { provider_id: None, .. } | ErasableKind::Other => Ok(()),

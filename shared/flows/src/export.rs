@@ -13,7 +13,7 @@ use ivy_domain::{
     wallet::{Donation, DonationKind, Wallet},
     workout::Workout,
 };
-use ivy_store::{Exported, Me, Profile, Receipt, ReceiptLine, Transcript};
+use ivy_store::{AuditEntry, Exported, Me, Profile, Receipt, ReceiptLine, Transcript};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -28,6 +28,9 @@ const PAGE: u32 = 50;
 /// The lists of the document, in its order.
 pub const LISTS: [&str; 9] =
     ["calls", "consent_history", "donations", "life_markers", "messages", "receipts", "scores", "sessions", "workouts"];
+
+/// What operators did about the user, and why: a list beside the others.
+pub const ACTS: &str = "operator_acts";
 
 /// A part of the document, and where the next begins.
 #[derive(Clone)]
@@ -50,9 +53,18 @@ pub async fn export_user(ivy: &Ivy, user: ivy_domain::UserId, after: Option<Stri
     let now = ivy.now();
     let me = ivy.me(user).await?;
     let mut lists: Map<String, Value> = LISTS.iter().map(|name| ((*name).to_owned(), json!([]))).collect();
+    let first = after.is_none();
     let (mut position, mut size) = (after, 0);
+    // What operators did lies outside of the partition; it is little, and in the first part alone.
+    let acts = async { if first { ivy.store.audit_of(&me.profile).await } else { Ok(Vec::new()) } };
+    let begin = ivy.store.export_page(&me.profile, PAGE, position.as_deref());
+    let (acts, begin) = tokio::try_join!(Box::pin(acts), Box::pin(begin))?;
+    let mut begin = Some(begin);
     loop {
-        let page = ivy.store.export_page(&me.profile, PAGE, position.as_deref()).await?;
+        let page = match begin.take() {
+            Some(page) => page,
+            None => ivy.store.export_page(&me.profile, PAGE, position.as_deref()).await?,
+        };
         let cut = add_page(ivy, &me.profile, &mut lists, page.items, &mut size, position).await?;
         let full = cut.is_some();
         position = cut.or(page.next);
@@ -67,6 +79,7 @@ pub async fn export_user(ivy: &Ivy, user: ivy_domain::UserId, after: Option<Stri
     document.insert("profile".to_owned(), profile(me.user()));
     document.insert("present".to_owned(), present(&me, now)?);
     document.append(&mut lists);
+    document.insert(ACTS.to_owned(), acts.iter().map(act).collect());
     Ok(Part { document, next: position })
 }
 
@@ -135,6 +148,10 @@ fn listed(item: &Exported, words: Option<&Transcript>) -> (&'static str, Value) 
         }
         Exported::Workout(kept) => ("workouts", workout(kept)),
     }
+}
+
+fn act(entry: &AuditEntry) -> Value {
+    json!({"id": entry.id, "action": entry.action, "at": entry.at, "about": entry.about, "reason": entry.reason})
 }
 
 fn window(window: Option<Window>) -> Value {

@@ -3,28 +3,70 @@
 //! The message's id is remembered in the transaction of its effects, so a repeat changes nothing; what the user reports
 //! belongs to the day on which they wrote it, not on which it arrived. Ivy answers what it does not understand once in
 //! twelve hours, and sends a user at most twenty automatic answers a day, so two machines never talk for ever.
+//!
+//! What a reply means may hang on what was asked last ([`ivy_store::Asked`]): "7" is a score, or a time. A question stands for a
+//! day, and anything that is clear by itself is taken for what it says.
+//!
+//! A sender is known by their number, or by the id that WhatsApp gives them for us; the second is learnt from a message that
+//! carries both, and finds those who hide their number. Of strangers nothing is kept but a hash, for a day, so that they get
+//! one answer in it.
 
 use ivy_domain::{
-    MessageId, Phone, Text, User,
+    MessageId, Phone, Text, User, days,
     message::{Message, MessageDirection, MessageKind, MessageStatus, Notice, Via},
-    replies::{Intent, asks_to_stop, is_help_keyword, understand, understand_button},
-    user::{Consent, ConsentSource},
+    replies::{
+        Intent, StopRequest, StopScope, is_help_keyword, stop_request, stop_scope, understand, understand_button,
+    },
+    scores::{Score, ScoreKind},
+    times::{named_time, pause_until, without_time},
+    user::{CommunicationPreference, Consent, ConsentSource, PauseEnd, PauseReason, UserStatus, granted},
     values::Contact as Address,
-    workout::{ReportedBy, WorkoutStatus},
+    workout::{ReportedBy, Workout, WorkoutStatus},
 };
-use ivy_store::{Contact, Me, Transaction};
+use ivy_providers::whatsapp::{OutboundContent, Recipient, WhatsApp, WhatsAppMessage};
+use ivy_store::{Asked, Contact, Me, Question, Transaction};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Error, Ivy, accounts,
+    Error, Ivy,
+    accounts::{self, OptOut},
     completions::{Ledger, Report},
+    conversation::spoken,
     messages::{self, Outgoing},
+    metrics,
     retrying::{contended, until_settled},
     voice_events::Taken,
+    workouts::{self, NewWorkout},
 };
 
 const ACKNOWLEDGED_FOR: SignedDuration = SignedDuration::from_hours(12);
 const MOST_REPLIES_A_DAY: u32 = 20;
+/// A question is answered within so long, or not at all.
+const ASKED_FOR: SignedDuration = SignedDuration::from_hours(24);
+/// A plan may be moved this far ahead by message.
+const FURTHEST_PLAN: SignedDuration = SignedDuration::from_hours(60 * 24);
+/// An energy score of the last so many days needs no asking.
+const SCORE_KEPT_DAYS: i32 = 6;
+
+/// Who sent a message, by what the channel tells of them.
+#[derive(Clone, Default)]
+pub struct Sender {
+    pub phone: Option<Phone>,
+    /// WhatsApp's id of the person, for us alone.
+    pub whatsapp_user_id: Option<String>,
+}
+
+impl Sender {
+    #[must_use]
+    pub const fn phone(phone: Phone) -> Self {
+        Self { phone: Some(phone), whatsapp_user_id: None }
+    }
+
+    /// The words by which a stranger is counted.
+    fn subject(&self) -> Option<&str> {
+        self.phone.as_ref().map(Phone::as_str).or(self.whatsapp_user_id.as_deref())
+    }
+}
 
 /// A message from outside.
 #[derive(Clone)]
@@ -32,7 +74,7 @@ pub struct Inbound {
     pub via: Via,
     /// The provider's id of it.
     pub id: String,
-    pub from: Phone,
+    pub from: Sender,
     pub content: InboundContent,
     pub at: Timestamp,
 }
@@ -50,7 +92,11 @@ pub enum InboundContent {
         id: String,
         title: String,
     },
-    VoiceNote,
+    /// The provider's id of the recording, and how long it is where that is told.
+    VoiceNote {
+        media_id: String,
+        seconds: Option<u32>,
+    },
     /// Anything that we do not read.
     Other,
 }
@@ -66,10 +112,11 @@ impl Inbound {
         messages::provider(self.via)
     }
 
-    fn text(&self) -> Option<&str> {
+    fn text(&self) -> &str {
         match &self.content {
-            InboundContent::Text(text) => Some(text),
-            InboundContent::Button { .. } | InboundContent::VoiceNote | InboundContent::Other => None,
+            InboundContent::Text(text) => text,
+            InboundContent::Button { title, .. } => title,
+            InboundContent::VoiceNote { .. } | InboundContent::Other => "",
         }
     }
 
@@ -77,7 +124,21 @@ impl Inbound {
         match &self.content {
             InboundContent::Text(text) => understand(text),
             InboundContent::Button { id, title } => understand_button(id).unwrap_or_else(|| understand(title)),
-            InboundContent::VoiceNote | InboundContent::Other => Intent::Other,
+            InboundContent::VoiceNote { .. } | InboundContent::Other => Intent::Other,
+        }
+    }
+
+    const fn source(&self) -> ReportedBy {
+        match self.via {
+            Via::Whatsapp => ReportedBy::Whatsapp,
+            Via::Sms | Via::Email => ReportedBy::Sms,
+        }
+    }
+
+    const fn consent_source(&self) -> ConsentSource {
+        match self.via {
+            Via::Whatsapp => ConsentSource::Whatsapp,
+            Via::Sms | Via::Email => ConsentSource::Sms,
         }
     }
 
@@ -85,8 +146,12 @@ impl Inbound {
         let (kind, body) = match &self.content {
             InboundContent::Text(text) => (MessageKind::Text, Text::truncated(text)),
             InboundContent::Button { title, .. } => (MessageKind::QuickReply, Text::truncated(title)),
-            InboundContent::VoiceNote => (MessageKind::VoiceNote, None),
+            InboundContent::VoiceNote { .. } => (MessageKind::VoiceNote, None),
             InboundContent::Other => (MessageKind::Text, None),
+        };
+        let (media_id, media_seconds) = match &self.content {
+            InboundContent::VoiceNote { media_id, seconds } => (Some(media_id.clone()), *seconds),
+            InboundContent::Text(_) | InboundContent::Button { .. } | InboundContent::Other => (None, None),
         };
         Message {
             id: MessageId::generate(now),
@@ -97,6 +162,8 @@ impl Inbound {
             status: MessageStatus::Received,
             notice: None,
             body,
+            media_id,
+            media_seconds,
             call_id: None,
             created_at: self.at,
             updated_at: now,
@@ -111,16 +178,26 @@ impl Inbound {
     }
 }
 
-/// Takes a message from outside.
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// From a user: taken, or known before, or not to be taken.
+    User(Taken),
+    /// From nobody we know; whether they get the neutral answer, which is once a day.
+    Stranger { answer: bool },
+}
+
+/// What strangers are told.
+pub const TO_STRANGERS: &str = "Hello, this is Ivy, an automated accountability partner. This number is for people who signed up. If that was you, write \
+     from the number you gave us.";
+
+/// Takes a message from outside. Whoever carries the channel answers a stranger, for there is nobody to queue a message for.
 ///
 /// # Errors
 /// When the table fails; the provider delivers it again.
-pub async fn inbound_message(ivy: &Ivy, inbound: &Inbound) -> Result<Taken, Error> {
-    let Some(user) = ivy.store.contact_owner(&Address::Phone(inbound.from.clone())).await? else {
-        tracing::info!(event = "message_from_stranger", via = ?inbound.via);
-        return Ok(Taken::Ignored);
-    };
-    until_settled(ivy, || async move {
+pub async fn inbound_message(ivy: &Ivy, inbound: &Inbound) -> Result<Received, Error> {
+    let Some(user) = sender(ivy, &inbound.from).await? else { return stranger(ivy, inbound).await };
+    let taken = until_settled(ivy, || async move {
         let now = ivy.now();
         let (me, seen) = ivy.store.me_and_event(user, inbound.provider(), &inbound.id).await?;
         let Some(me) = me.filter(|_| !seen) else { return Ok(if seen { Taken::Duplicate } else { Taken::Ignored }) };
@@ -133,172 +210,404 @@ pub async fn inbound_message(ivy: &Ivy, inbound: &Inbound) -> Result<Taken, Erro
             Via::Whatsapp => contact.whatsapp_inbound_at = contact.whatsapp_inbound_at.max(Some(inbound.at)),
             Via::Sms | Via::Email => contact.sms_inbound_at = contact.sms_inbound_at.max(Some(inbound.at)),
         }
-        act(ivy, &mut transaction, &me, &mut contact, inbound, now).await?;
-        transaction.contact(user, &contact);
+        if let (Some(_), Some(id)) = (&inbound.from.phone, &inbound.from.whatsapp_user_id) {
+            let hashed = ivy.store.provider_id(id);
+            if contact.whatsapp_user_id.as_ref() != Some(&hashed) {
+                if let Some(old) = contact.whatsapp_user_id.replace(hashed) {
+                    transaction.forget_whatsapp_user(&old);
+                }
+                transaction.whatsapp_user(id, user);
+            }
+        }
+        let mut reply = Reply { ivy, me: &me, inbound, now, contact };
+        reply.act(&mut transaction).await?;
+        transaction.contact(user, &reply.contact);
         match transaction.commit().await {
             Ok(()) => Ok(Taken::Applied),
             Err(error) if error.failed("event") => Ok(Taken::Duplicate),
             Err(error) => Err(contended(error)),
         }
-    })
-    .await
+    });
+    Ok(Received::User(taken.await?))
 }
 
-async fn act(
-    ivy: &Ivy,
-    transaction: &mut Transaction<'_>,
-    me: &Me,
-    contact: &mut Contact,
-    inbound: &Inbound,
+/// Answers a stranger by WhatsApp. Best effort, once: there is no message of ours to remember it by.
+pub async fn answer_stranger(whatsapp: &WhatsApp, from: &Sender) {
+    let to = match (&from.phone, &from.whatsapp_user_id) {
+        (Some(phone), _) => Recipient::Phone(phone.as_str().to_owned()),
+        (None, Some(id)) => Recipient::User(id.clone()),
+        (None, None) => return,
+    };
+    let content = OutboundContent::Text { body: TO_STRANGERS.to_owned() };
+    if let Err(error) = whatsapp.send(&WhatsAppMessage { to, content, biz_opaque_callback_data: None }).await {
+        tracing::warn!(event = "stranger_not_answered", %error);
+    }
+}
+
+async fn sender(ivy: &Ivy, from: &Sender) -> Result<Option<ivy_domain::UserId>, Error> {
+    if let Some(phone) = &from.phone
+        && let Some(user) = ivy.store.contact_owner(&Address::Phone(phone.clone())).await?
+    {
+        return Ok(Some(user));
+    }
+    match &from.whatsapp_user_id {
+        // A number that is nobody's is a stranger's, whatever id it once came with.
+        Some(id) if from.phone.is_none() => Ok(ivy.store.whatsapp_user_owner(id).await?),
+        _ => Ok(None),
+    }
+}
+
+async fn stranger(ivy: &Ivy, inbound: &Inbound) -> Result<Received, Error> {
+    metrics::count("message_from_stranger", &[]);
+    tracing::info!(event = "message_from_stranger", via = ?inbound.via);
+    // Who wants nothing gets nothing, and what is no message in words may be a machine's.
+    let wants_nothing = stop_request(inbound.text()).is_some() || inbound.text().is_empty();
+    let Some(subject) = inbound.from.subject().filter(|_| !wants_nothing) else {
+        return Ok(Received::Stranger { answer: false });
+    };
+    let first = ivy.store.count_requests("stranger", subject, 1, 1, 86_400, ivy.now()).await?;
+    Ok(Received::Stranger { answer: first.is_some() })
+}
+
+/// A user's message and what it changes. `me` is the user as the table has them.
+struct Reply<'a> {
+    ivy: &'a Ivy,
+    me: &'a Me,
+    inbound: &'a Inbound,
     now: Timestamp,
-) -> Result<(), Error> {
-    let intent = inbound.intent();
-    tracing::info!(event = "message_understood", user_id = %me.id(), intent = intent_name(intent));
-    match intent {
-        Intent::Done => report(ivy, transaction, me, contact, inbound, WorkoutStatus::Completed, now).await,
-        Intent::Partial => report(ivy, transaction, me, contact, inbound, WorkoutStatus::Partial, now).await,
-        Intent::Skip => report(ivy, transaction, me, contact, inbound, WorkoutStatus::Skipped, now).await,
-        Intent::Rest => report(ivy, transaction, me, contact, inbound, WorkoutStatus::RestDay, now).await,
-        Intent::Stop => consent(ivy, transaction, me, inbound, false, now),
-        Intent::Start => consent(ivy, transaction, me, inbound, true, now),
-        Intent::Status => {
-            let text = status_text(me, now);
-            reply(transaction, me, contact, inbound, &text, now)
+    contact: Contact,
+}
+
+impl Reply<'_> {
+    async fn act(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        let asked = self.contact.asked.take().filter(|asked| self.inbound.at.duration_since(asked.at) < ASKED_FOR);
+        let intent = self.inbound.intent();
+        tracing::info!(event = "message_understood", user_id = %self.me.id(), intent = intent.name());
+        if let Some(asked) = asked
+            && self.answer(transaction, asked, intent).await?
+        {
+            return Ok(());
         }
-        Intent::Help if inbound.text().is_some_and(is_help_keyword) => {
+        match intent {
+            Intent::Done => self.report(transaction, WorkoutStatus::Completed).await,
+            Intent::Partial => self.report(transaction, WorkoutStatus::Partial).await,
+            Intent::Skip => self.report(transaction, WorkoutStatus::Skipped).await,
+            Intent::Rest => self.report(transaction, WorkoutStatus::RestDay).await,
+            Intent::Stop => self.stop(transaction),
+            Intent::Start => self.channel(transaction, true),
+            Intent::Status => {
+                let text = self.status_text();
+                self.say(transaction, &text)
+            }
+            Intent::Help => self.help(transaction),
+            Intent::Reschedule => self.reschedule(transaction).await,
+            Intent::Pause => self.pause(transaction).await,
+            Intent::Resume => self.resume(transaction),
+            Intent::Score(_) | Intent::Other => self.other(transaction).await,
+        }
+    }
+
+    /// Takes a message for the answer to the question that stands; whether it was one.
+    async fn answer(&mut self, transaction: &mut Transaction<'_>, asked: Asked, intent: Intent) -> Result<bool, Error> {
+        match (asked.question, intent) {
+            (Question::Score(kind), Intent::Score(value)) => {
+                let Ok(score) = Score::try_from(i64::from(value)) else { return Ok(false) };
+                let mut ledger = Ledger::open(self.ivy, self.me, self.now).await?;
+                ledger.score(kind, score, self.inbound.at);
+                ledger.write(transaction)?;
+                self.say(transaction, &format!("Thank you. {}: {value} out of 10.", capitalised(kind.name())))?;
+                Ok(true)
+            }
+            (Question::NewTime, Intent::Score(_) | Intent::Reschedule | Intent::Other) => {
+                let text = self.inbound.text().to_owned();
+                let bare = format!("at {}", text.trim());
+                let Some(time) = self.time(&text).or_else(|| self.time(&bare)) else { return Ok(false) };
+                self.move_to(transaction, time).await?;
+                Ok(true)
+            }
+            (Question::WhatToStop, _) => {
+                let Some(scope) = stop_scope(self.inbound.text()) else { return Ok(false) };
+                self.stop_what(transaction, scope).await?;
+                Ok(true)
+            }
+            (Question::Score(_) | Question::NewTime, _) => Ok(false),
+        }
+    }
+
+    fn time(&self, text: &str) -> Option<Timestamp> {
+        let time = named_time(text, self.inbound.at, &self.me.user().timezone)?;
+        (time > self.now && time.duration_since(self.now) < FURTHEST_PLAN).then_some(time)
+    }
+
+    fn status_text(&self) -> String {
+        let today = self.me.date_at(self.now);
+        let standing = self.me.progress().streak.standing(today);
+        let week = self.me.counters.workouts_in_week_of(today);
+        let goal = self.me.user().weekly_goal.get();
+        let donated = self.me.wallet(self.now).lifetime_donated;
+        let days = if standing.current == 1 { "day" } else { "days" };
+        format!("Streak: {} {days}. This week: {week} of {goal}. Donated so far: {donated}.", standing.current)
+    }
+
+    /// Logs what the user reports; the confirmation is the answer.
+    async fn report(&mut self, transaction: &mut Transaction<'_>, status: WorkoutStatus) -> Result<(), Error> {
+        let report =
+            Report { status, actual_duration_minutes: None, source: self.inbound.source(), at: self.inbound.at };
+        let mut ledger = Ledger::open(self.ivy, self.me, self.now).await?;
+        ledger.answering(self.inbound.via, self.inbound.at);
+        let Some(workout) = ledger.subject(&report, None) else {
+            return self.say(transaction, "That one is in the book already. Well done.");
+        };
+        ledger.log(&workout, &report);
+        ledger.write(transaction)?;
+        match status {
+            WorkoutStatus::Skipped => self.say(transaction, "Noted. Tomorrow is a new day."),
+            WorkoutStatus::RestDay => self.say(transaction, "Noted: a rest day. Enjoy it."),
+            WorkoutStatus::Completed | WorkoutStatus::Partial | WorkoutStatus::Planned => {
+                self.ask_for_score(transaction)
+            }
+        }
+    }
+
+    /// Asks for the energy score of who is not asked for it in calls, once in a while.
+    fn ask_for_score(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        let today = self.me.date_at(self.now);
+        let scores = &self.me.counters.scores;
+        let last = scores.energy.as_ref().and_then(|track| track.last_recorded_on());
+        let fresh = last.is_some_and(|on| days::days_between(on, today) <= SCORE_KEPT_DAYS);
+        if fresh || self.me.user().communication_preference == CommunicationPreference::Calls {
+            return Ok(());
+        }
+        self.ask(Question::Score(ScoreKind::Energy));
+        self.say(transaction, "How is your energy, from 1 to 10? A number is enough.")
+    }
+
+    fn ask(&mut self, question: Question) {
+        self.contact.asked = Some(Asked { question, at: self.now });
+    }
+
+    fn help(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        if is_help_keyword(self.inbound.text()) {
             let text = "This is Ivy, your accountability partner: I call and write when you asked me to. Reply STOP for no more \
                         messages here.";
-            reply(transaction, me, contact, inbound, text, now)
+            return self.say(transaction, text);
         }
-        Intent::Help => {
-            let text = me.user().minimum_action.as_ref().map_or_else(
-                || "I hear you. What is the smallest version you could do in five minutes? Reply DONE when it is behind you.".to_owned(),
-                |action| format!("I hear you. Just the minimum counts: {}. Reply DONE when it is behind you.", action.as_str()),
-            );
-            reply(transaction, me, contact, inbound, &text, now)
+        match self.me.user().minimum_action.clone() {
+            Some(minimum_action) => self.send(transaction, Notice::RescueSupport { minimum_action }),
+            None => self.say(
+                transaction,
+                "I hear you. What is the smallest version you could do in five minutes? Reply DONE when it is behind you.",
+            ),
         }
-        Intent::Other if inbound.text().is_some_and(asks_to_stop) => {
-            let text = "Of course. Reply STOP for no more messages here. Calls you can switch off in the app, or tell me on the \
-                        next one.";
-            reply(transaction, me, contact, inbound, text, now)
-        }
-        Intent::Reschedule | Intent::Pause | Intent::Resume | Intent::Score(_) | Intent::Other => {
-            if contact.acknowledged_at.is_some_and(|at| now.duration_since(at) < ACKNOWLEDGED_FOR) {
-                return Ok(());
+    }
+
+    /// Another time for what is planned: moved if a time was named, else asked for.
+    async fn reschedule(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        let text = self.inbound.text().to_owned();
+        match self.time(&text) {
+            Some(time) => self.move_to(transaction, time).await,
+            None => {
+                self.ask(Question::NewTime);
+                self.say(transaction, "All right. What time suits you? For example 6pm, or tomorrow 7am.")
             }
-            contact.acknowledged_at = Some(now);
-            let text = match inbound.content {
-                InboundContent::VoiceNote => {
-                    "I cannot listen to voice notes yet. Could you write it? DONE, SKIP or HELP all work."
-                }
-                _ => "Thank you. I understand DONE, HALF, SKIP, REST, HELP and STATUS here.",
-            };
-            reply(transaction, me, contact, inbound, text, now)
         }
     }
-}
 
-const fn intent_name(intent: Intent) -> &'static str {
-    match intent {
-        Intent::Done => "done",
-        Intent::Partial => "partial",
-        Intent::Skip => "skip",
-        Intent::Rest => "rest",
-        Intent::Help => "help",
-        Intent::Reschedule => "reschedule",
-        Intent::Pause => "pause",
-        Intent::Resume => "resume",
-        Intent::Status => "status",
-        Intent::Score(_) => "score",
-        Intent::Stop => "stop",
-        Intent::Start => "start",
-        Intent::Other => "other",
+    /// Moves today's open plan, or the next one. Where nothing is open, the text may be a plan of its own: "run at 6pm".
+    async fn move_to(&mut self, transaction: &mut Transaction<'_>, time: Timestamp) -> Result<(), Error> {
+        let today = self.me.date_at(self.inbound.at);
+        let mut ledger = Ledger::open(self.ivy, self.me, self.now).await?;
+        let agenda = &ledger.progress().agenda;
+        let open = agenda.open_on(today, None).or_else(|| agenda.plans().iter().find(|plan| plan.date > today));
+        let Some(before) = open.cloned() else { return self.plan(transaction, ledger, time) };
+        let moved = Workout {
+            planned_time: Some(time),
+            date: self.me.date_at(time),
+            timezone: self.me.user().timezone.clone(),
+            reminded: false,
+            updated_at: self.now,
+            ..before.clone()
+        };
+        if moved.date == before.date {
+            ledger.change(moved.clone())
+        } else {
+            ledger.move_plan(moved.clone(), before.date)
+        }
+        ledger.write(transaction)?;
+        let when = spoken(self.me, time, self.now);
+        self.say(transaction, &format!("Moved: {} at {when}.", moved.planned_activity.as_str()))
+    }
+
+    /// A new plan in the user's words.
+    fn plan(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        mut ledger: Ledger<'_>,
+        time: Timestamp,
+    ) -> Result<(), Error> {
+        let words = without_time(self.inbound.text());
+        let activity = Text::<200>::truncated(&words).or_else(|| self.me.user().minimum_action.clone());
+        let Some(planned_activity) = activity.filter(|_| !ledger.progress().agenda.is_full()) else {
+            return self.say(transaction, "What will you do, and when? For example: run at 6pm.");
+        };
+        let new = NewWorkout { planned_activity, planned_time: time, planned_duration_minutes: None };
+        let workout = workouts::planned(self.me, new, self.inbound.source(), self.now);
+        let text = format!("Planned: {} at {}.", workout.planned_activity.as_str(), spoken(self.me, time, self.now));
+        ledger.plan(workout);
+        ledger.write(transaction)?;
+        self.say(transaction, &text)
+    }
+
+    async fn pause(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        let text = self.inbound.text().to_lowercase();
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        let reason = if says(&["sick", "ill", "flu", "unwell", "hospital", "enferm"]) {
+            PauseReason::Sick
+        } else if says(&["holiday", "travel", "vacation", "abroad", "trip", "vacaciones", "viaje"]) {
+            PauseReason::Traveling
+        } else {
+            PauseReason::Paused
+        };
+        let until = pause_until(self.inbound.text(), self.me.date_at(self.inbound.at));
+        let end = until.map(PauseEnd::Date);
+        let paused = match accounts::add_pause(self.ivy, transaction, self.me, reason, end, self.now).await {
+            // A date that cannot be is no reason to go on calling.
+            Err(Error::Invalid(_)) => accounts::add_pause(self.ivy, transaction, self.me, reason, None, self.now).await,
+            paused => paused,
+        };
+        match paused {
+            Ok(_) => {
+                let until = until.map_or("until you write RESUME".to_owned(), |date| {
+                    format!("until {}; RESUME ends it sooner", date.strftime("%A, %-d %B"))
+                });
+                self.say(transaction, &format!("I will leave you in peace {until}. Your streak is safe."))
+            }
+            Err(Error::Conflict { .. }) => {
+                self.say(transaction, "There is nothing to pause yet. Finish signing up in the app first.")
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn resume(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        let mut changed = self.me.user().clone();
+        changed.status = UserStatus::Active;
+        changed.resumes_at = None;
+        if changed == *self.me.user() {
+            return self.say(transaction, "You are not paused. I am here.");
+        }
+        accounts::add_changed_user(self.ivy, transaction, self.me, changed, self.now)?;
+        self.say(transaction, "Welcome back. We go on from today.")
+    }
+
+    /// STOP alone acts at once; other words are asked what should stop.
+    fn stop(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        match stop_request(self.inbound.text()) {
+            Some(StopRequest::FreeText) => {
+                self.ask(Question::WhatToStop);
+                self.say(transaction, "Of course. What shall I stop? Reply CALLS, MESSAGES or EVERYTHING.")
+            }
+            Some(StopRequest::Keyword) | None => self.channel(transaction, false),
+        }
+    }
+
+    async fn stop_what(&mut self, transaction: &mut Transaction<'_>, scope: StopScope) -> Result<(), Error> {
+        let (purpose, text) = match scope {
+            StopScope::Messages => (OptOut::Messages, "You will get no more messages from me. START brings me back."),
+            StopScope::Calls => (OptOut::Calls, "I will not call you again. You can change that in the app."),
+            StopScope::Everything => {
+                (OptOut::Everything, "I will neither call nor write again. You can change that in the app.")
+            }
+        };
+        let from = (purpose, self.inbound.consent_source());
+        accounts::add_opt_out(self.ivy, transaction, self.me, from, self.now).await?;
+        self.confirm(transaction, text)
+    }
+
+    /// STOP and START: the consent for messages by this channel changes at once and is confirmed once. START also gives back the
+    /// consent to messages at all, if that was withdrawn by message: there is no other word for it.
+    fn channel(&mut self, transaction: &mut Transaction<'_>, is_granted: bool) -> Result<(), Error> {
+        let consents = &self.me.user().consents;
+        let whatsapp = self.inbound.via == Via::Whatsapp;
+        let before = if whatsapp { &consents.messages_whatsapp } else { &consents.messages_sms };
+        // What the user wrote last counts, not what arrived last; of one second, STOP.
+        let overtaken = |at: Timestamp| at > self.inbound.at || (at == self.inbound.at && is_granted);
+        let all_withdrawn = is_granted && !granted(consents.messages.as_ref());
+        let same = before.as_ref().map_or(is_granted, |consent| consent.granted == is_granted) && !all_withdrawn;
+        if same || before.as_ref().is_some_and(|consent| overtaken(consent.at)) {
+            return Ok(());
+        }
+        let wording_version = self.ivy.settings.consent_wording_version.clone();
+        let source = self.inbound.consent_source();
+        let said = Some(Consent { granted: is_granted, at: self.inbound.at, source, wording_version });
+        let mut user: User = self.me.user().clone();
+        if all_withdrawn {
+            user.consents.messages.clone_from(&said);
+        }
+        *(if whatsapp { &mut user.consents.messages_whatsapp } else { &mut user.consents.messages_sms }) = said;
+        accounts::add_changed_user(self.ivy, transaction, self.me, user, self.now)?;
+        if is_granted {
+            return self.say(transaction, "You will hear from me here again.");
+        }
+        self.confirm(transaction, "You will get no more messages from me here. Reply START to hear from me again.")
+    }
+
+    /// What is not understood is acknowledged now and then; a time beside other words is a plan.
+    async fn other(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        let text = self.inbound.text().to_owned();
+        if let Some(time) = self.time(&text)
+            && !without_time(&text).is_empty()
+            && self.me.progress().agenda.open_on(self.me.date_at(time), None).is_none()
+        {
+            let ledger = Ledger::open(self.ivy, self.me, self.now).await?;
+            return self.plan(transaction, ledger, time);
+        }
+        if self.contact.acknowledged_at.is_some_and(|at| self.now.duration_since(at) < ACKNOWLEDGED_FOR) {
+            return Ok(());
+        }
+        self.contact.acknowledged_at = Some(self.now);
+        let text = match self.inbound.content {
+            InboundContent::VoiceNote { .. } => {
+                "I cannot listen to voice notes yet. Could you write it? DONE, SKIP or HELP all work."
+            }
+            _ => "Thank you. I understand DONE, HALF, SKIP, REST, LATER, HELP and STATUS here.",
+        };
+        self.say(transaction, text)
+    }
+
+    /// Answers the user in words, within the day's limit.
+    fn say(&mut self, transaction: &mut Transaction<'_>, text: &str) -> Result<(), Error> {
+        let Some(text) = Text::truncated(text) else { return Ok(()) };
+        self.send(transaction, Notice::Reply { text })
+    }
+
+    /// Answers the user, within the day's limit.
+    fn send(&mut self, transaction: &mut Transaction<'_>, notice: Notice) -> Result<(), Error> {
+        let today = self.me.date_at(self.now);
+        let sent = self.contact.automatic_replies.get(&today).copied().unwrap_or_default();
+        if sent >= MOST_REPLIES_A_DAY {
+            tracing::warn!(event = "automatic_replies_exhausted", user_id = %self.me.id());
+            return Ok(());
+        }
+        self.contact.automatic_replies.retain(|date, _| *date >= days::plus_days(today, -1));
+        self.contact.automatic_replies.insert(today, sent + 1);
+        self.queue(transaction, notice)
+    }
+
+    /// Confirms a withdrawal, whatever the limit: it is the last word for now.
+    fn confirm(&self, transaction: &mut Transaction<'_>, text: &str) -> Result<(), Error> {
+        let Some(text) = Text::truncated(text) else { return Ok(()) };
+        self.queue(transaction, Notice::Reply { text })
+    }
+
+    fn queue(&self, transaction: &mut Transaction<'_>, notice: Notice) -> Result<(), Error> {
+        let outgoing =
+            Outgoing { answers_inbound_at: Some(self.inbound.at), ..Outgoing::new(self.inbound.via, notice) };
+        messages::add(transaction, &self.me.profile, outgoing, self.now).map(|_| ())
     }
 }
 
-fn status_text(me: &Me, now: Timestamp) -> String {
-    let today = me.date_at(now);
-    let standing = me.progress().streak.standing(today);
-    let week = me.counters.workouts_in_week_of(today);
-    let goal = me.user().weekly_goal.get();
-    let donated = me.wallet(now).lifetime_donated;
-    let days = if standing.current == 1 { "day" } else { "days" };
-    format!("Streak: {} {days}. This week: {week} of {goal}. Donated so far: {donated}.", standing.current)
-}
-
-/// Logs what the user reports; the confirmation is the answer.
-async fn report(
-    ivy: &Ivy,
-    transaction: &mut Transaction<'_>,
-    me: &Me,
-    contact: &mut Contact,
-    inbound: &Inbound,
-    status: WorkoutStatus,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let source = if inbound.via == Via::Whatsapp { ReportedBy::Whatsapp } else { ReportedBy::Sms };
-    let report = Report { status, actual_duration_minutes: None, source, at: inbound.at };
-    let mut ledger = Ledger::open(ivy, me, now).await?;
-    ledger.answering(inbound.via, inbound.at);
-    let Some(workout) = ledger.subject(&report, None) else {
-        return reply(transaction, me, contact, inbound, "That one is in the book already. Well done.", now);
-    };
-    ledger.log(&workout, &report);
-    ledger.write(transaction)?;
-    match status {
-        WorkoutStatus::Skipped => reply(transaction, me, contact, inbound, "Noted. Tomorrow is a new day.", now),
-        WorkoutStatus::RestDay => reply(transaction, me, contact, inbound, "Noted: a rest day. Enjoy it.", now),
-        WorkoutStatus::Completed | WorkoutStatus::Partial | WorkoutStatus::Planned => Ok(()),
-    }
-}
-
-/// Answers the user, within the day's limit.
-fn reply(
-    transaction: &mut Transaction<'_>,
-    me: &Me,
-    contact: &mut Contact,
-    inbound: &Inbound,
-    text: &str,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let today = me.date_at(now);
-    let sent = contact.automatic_replies.get(&today).copied().unwrap_or_default();
-    if sent >= MOST_REPLIES_A_DAY {
-        tracing::warn!(event = "automatic_replies_exhausted", user_id = %me.id());
-        return Ok(());
-    }
-    contact.automatic_replies.retain(|date, _| *date >= ivy_domain::days::plus_days(today, -1));
-    contact.automatic_replies.insert(today, sent + 1);
-    let Some(text) = Text::truncated(text) else { return Ok(()) };
-    let outgoing =
-        Outgoing { answers_inbound_at: Some(inbound.at), ..Outgoing::new(inbound.via, Notice::Reply { text }) };
-    messages::add(transaction, &me.profile, outgoing, now).map(|_| ())
-}
-
-/// STOP and START: the consent for messages changes at once and is confirmed once.
-fn consent(
-    ivy: &Ivy,
-    transaction: &mut Transaction<'_>,
-    me: &Me,
-    inbound: &Inbound,
-    granted: bool,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let before = me.user().consents.messages.as_ref();
-    // What the user wrote last counts, not what arrived last; of one second, STOP.
-    let overtaken = |at: Timestamp| at > inbound.at || (at == inbound.at && granted);
-    if before.is_some_and(|consent| consent.granted == granted || overtaken(consent.at)) {
-        return Ok(());
-    }
-    let source = if inbound.via == Via::Whatsapp { ConsentSource::Whatsapp } else { ConsentSource::Sms };
-    let mut user: User = me.user().clone();
-    let wording_version = ivy.settings.consent_wording_version.clone();
-    user.consents.messages = Some(Consent { granted, at: inbound.at, source, wording_version });
-    let profile = accounts::add_changed_user(ivy, transaction, me, user, now)?;
-    let text =
-        if granted { "You will hear from me here again." } else { "You will get no more messages from me here." };
-    let Some(text) = Text::truncated(text) else { return Ok(()) };
-    let outgoing =
-        Outgoing { answers_inbound_at: Some(inbound.at), ..Outgoing::new(inbound.via, Notice::Reply { text }) };
-    messages::add(transaction, &profile, outgoing, now).map(|_| ())
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

@@ -12,15 +12,19 @@ pub mod adjustments;
 pub mod admins;
 pub mod audit;
 pub mod calls;
+pub mod carrier;
 pub mod clock;
 pub mod completions;
+mod conversation;
 pub mod dialling;
+pub mod digests;
 mod directory;
 pub mod erasure;
 pub mod error;
 pub mod export;
 pub mod idempotency;
 pub mod inbound;
+pub mod inbound_calls;
 pub mod messages;
 pub mod metrics;
 pub mod outbox;
@@ -31,15 +35,18 @@ pub mod scores;
 pub mod settings;
 pub mod sign_in;
 pub mod voice_events;
+pub mod voice_tools;
 pub mod wallets;
 pub mod workouts;
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc};
 
 use ivy_domain::UserId;
-use ivy_store::{Me, Store};
+use ivy_store::{Me, Profile, Store, StoreError};
 
 use directory::Directory;
+
+pub use directory::former_charity;
 
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, FieldError};
@@ -72,5 +79,19 @@ impl Ivy {
     pub async fn me(&self, user: UserId) -> Result<Me, Error> {
         let me = self.store.me(user).await?.ok_or(Error::NotFound("user"))?;
         Ok(me.at(self.now()))
+    }
+
+    /// What a read brings of a user who is still there, with their profile. Both are asked for at once, so it takes one round
+    /// trip: an access token outlives its account for up to 15 minutes, and must not open what waits to be erased.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] when there is no such user (any more), whatever else was found.
+    pub async fn of_user<T>(
+        &self,
+        user: UserId,
+        read: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<(Profile, T), Error> {
+        let (profile, found) = tokio::try_join!(Box::pin(self.store.profile(user)), Box::pin(read))?;
+        Ok((profile.ok_or(Error::NotFound("user"))?, found))
     }
 }

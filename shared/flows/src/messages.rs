@@ -2,11 +2,16 @@
 //!
 //! ```text
 //! queued ──claim──▶ sending ──accepted──▶ sent ──statuses──▶ delivered, read, failed
-//!    ▲                 │ answer lost ──▶ unknown (never sent again; a status webhook may settle it)
+//!    ▲                 │ answer lost ──▶ unknown (never sent again; settled by a status, or by Twilio's list)
 //!    └── 429, 5xx ─────┘ not on WhatsApp, window closed ──▶ queued for SMS, once
 //! ```
 //! Neither WhatsApp nor Twilio knows idempotency keys. So a message whose answer was lost, or whose worker died between claim and
-//! answer, is left unsent rather than sent twice. The sender, not the caller, picks free text or template by the 24-hour window.
+//! answer, is left unsent rather than sent twice, and what became of it is found out: a status names it by our ids, which we give
+//! both providers with it; Twilio also lists what it took, WhatsApp has no list. The sender, not the caller, picks free text or
+//! template by the 24-hour window.
+//!
+//! Providers limit how fast a number of ours sends, and WhatsApp how fast to one person. A place in the second is taken before
+//! the claim; without one the message waits, and nothing of it has changed.
 
 use std::time::Duration;
 
@@ -17,16 +22,18 @@ use ivy_domain::{
 use ivy_providers::{
     Class, ProviderError,
     twilio::Twilio,
-    whatsapp::{Button, OutboundContent, WhatsApp, WhatsAppMessage},
+    whatsapp::{Button, OutboundContent, Recipient, WhatsApp, WhatsAppMessage},
 };
 use ivy_store::{Me, MessageOwner, Profile, StoreError, Transaction};
 use jiff::{SignedDuration, Timestamp};
+use url::Url;
 
 use crate::{
-    Error, Ivy, audit,
+    Error, Ivy, audit, calls,
     idempotency::Once,
     metrics,
     outbox::{self, Effect, MessageToSend, json},
+    planning,
     ports::{Mail, Mailer, PortError, Queue, Queues, Timers},
     retrying::{contended, until_settled},
 };
@@ -37,12 +44,20 @@ const SERVICE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 const ANSWERS_AT_ONCE: SignedDuration = SignedDuration::from_mins(10);
 /// A message that no provider took for so long is given up.
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(24);
+/// Messages that found no place in their second come again spread over so many.
+const SPREAD_SECONDS: u64 = 30;
+/// Twilio's list is asked for a text without an answer for so long.
+const SETTLED_WITHIN: SignedDuration = SignedDuration::from_mins(15);
+/// From one look at Twilio's list to the next, and from one look at a user's line to the next.
+const LOOK_AGAIN: Duration = Duration::from_secs(120);
 /// A claim without an outcome after this long means that its worker died.
 const CLAIM: SignedDuration = SignedDuration::from_mins(2);
 
 /// A message to be sent, before it has an id.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
+    /// The id, where it follows from what the message is about: then it is written once, whoever comes twice.
+    pub id: Option<MessageId>,
     pub via: Via,
     pub notice: Notice,
     pub call_id: Option<CallId>,
@@ -56,6 +71,7 @@ impl Outgoing {
     #[must_use]
     pub fn new(via: Via, notice: Notice) -> Self {
         Self {
+            id: None,
             via,
             notice,
             call_id: None,
@@ -89,7 +105,7 @@ fn queue(
         _ => MessageKind::QuickReply,
     };
     let message = Message {
-        id: MessageId::generate(now),
+        id: outgoing.id.unwrap_or_else(|| MessageId::generate(now)),
         user_id: profile.user.id,
         direction: MessageDirection::Out,
         via: outgoing.via,
@@ -97,6 +113,8 @@ fn queue(
         status: MessageStatus::Queued,
         notice: Some(outgoing.notice),
         body: None,
+        media_id: None,
+        media_seconds: None,
         call_id: outgoing.call_id,
         created_at: now,
         updated_at: now,
@@ -122,10 +140,21 @@ pub(crate) fn add_if_allowed(
     outgoing: Outgoing,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if me.user().may_be_messaged() {
+    if me.user().may_be_messaged_by(outgoing.via) {
         add(transaction, &me.profile, outgoing, now)?;
     }
     Ok(())
+}
+
+/// Says something to a user of our own accord, if they take messages.
+pub(crate) fn say_if_allowed(
+    transaction: &mut Transaction<'_>,
+    me: &Me,
+    text: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let Some(text) = Text::truncated(text) else { return Ok(()) };
+    add_if_allowed(transaction, me, Outgoing::new(Via::Whatsapp, Notice::Reply { text }), now)
 }
 
 /// What an operator has Ivy say. Only what a person can know better than Ivy: sums, counts and sign-in links are hers alone.
@@ -221,6 +250,8 @@ pub struct Senders<'a> {
     pub mailer: &'a dyn Mailer,
     pub queues: &'a dyn Queues,
     pub timers: &'a dyn Timers,
+    /// Where Twilio reports what became of a text.
+    pub sms_status_url: Option<&'a Url>,
 }
 
 /// What came of a message.
@@ -267,7 +298,8 @@ async fn claim(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<C
     };
     match message.status {
         MessageStatus::Queued => {}
-        MessageStatus::Sending => return Ok(Claim::Not(settle_claim(ivy, &me, &message, now).await?)),
+        MessageStatus::Unknown => return Ok(Claim::Not(settle_unknown(ivy, senders, &me, &message, now).await?)),
+        MessageStatus::Sending => return Ok(Claim::Not(settle_claim(ivy, senders, &me, &message, now).await?)),
         MessageStatus::Failed if message.failure.as_deref() == Some("given_up") => {
             return Err(Error::Impossible("no provider took the message within a day".to_owned()));
         }
@@ -286,6 +318,15 @@ async fn claim(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<C
         outbox::wake(senders.queues, senders.timers, Queue::Messages, name, until, now, json(job)?).await?;
         return Ok(Claim::Not(Sending::Later));
     }
+    if is_follow_up(&message) && calls::line_is_busy(ivy, me.id(), now).await? {
+        // They may be talking with us this very moment. Afterwards they were heard.
+        senders.queues.send(Queue::Messages, json(job)?, LOOK_AGAIN).await?;
+        return Ok(Claim::Not(Sending::Later));
+    }
+    if let Some(delay) = no_place(ivy, &me, &message, now).await? {
+        senders.queues.send(Queue::Messages, json(job)?, delay).await?;
+        return Ok(Claim::Not(Sending::Later));
+    }
     let claimed =
         Message { status: MessageStatus::Sending, attempts: message.attempts + 1, updated_at: now, ..message };
     let mut transaction = ivy.store.transaction();
@@ -295,15 +336,76 @@ async fn claim(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<C
     Ok(Claim::Claimed(Box::new((me, claimed))))
 }
 
+const fn is_follow_up(message: &Message) -> bool {
+    message.unless_heard_since.is_some()
+}
+
+/// Takes the message's place among those of its second; how long it waits when there is none.
+async fn no_place(ivy: &Ivy, me: &Me, message: &Message, now: Timestamp) -> Result<Option<Duration>, Error> {
+    let (number, most) = match message.via {
+        Via::Whatsapp => ("whatsapp_number", ivy.settings.whatsapp_per_second),
+        Via::Sms => ("sms_number", ivy.settings.sms_per_second),
+        Via::Email => return Ok(None),
+    };
+    let user = me.id().to_string();
+    let pair = i64::from(ivy.settings.whatsapp_pair_seconds);
+    if message.via == Via::Whatsapp
+        && pair > 0
+        && ivy.store.count_requests("whatsapp_pair", &user, 1, 1, pair, now).await?.is_none()
+    {
+        let left = pair - now.as_second().rem_euclid(pair);
+        return Ok(Some(Duration::from_secs(left.unsigned_abs())));
+    }
+    if ivy.store.count_requests(number, number, 1, most, 1, now).await?.is_none() {
+        metrics::count("message_paced", &[("number", number)]);
+        let spread = ivy_domain::ids::stable_hash(&[&message.id.to_string(), &now.to_string()]) % SPREAD_SECONDS;
+        return Ok(Some(Duration::from_secs(1 + spread)));
+    }
+    Ok(None)
+}
+
+/// A text whose answer was lost: Twilio lists what it took. What it does not list is left unsent, for it may only be slow to.
+async fn settle_unknown(
+    ivy: &Ivy,
+    senders: Senders<'_>,
+    me: &Me,
+    message: &Message,
+    now: Timestamp,
+) -> Result<Sending, Error> {
+    let Some(notice) = message.notice.as_ref().filter(|_| message.via == Via::Sms) else { return Ok(Sending::Unknown) };
+    let sent_since = message.updated_at - CLAIM;
+    let found = senders.twilio.find_sms(me.user().phone.as_str(), &notice.render(), sent_since).await;
+    if let Err(error) = &found {
+        tracing::warn!(event = "sent_messages_not_listed", message_id = %message.id, %error);
+    }
+    match found.ok().flatten() {
+        Some(sid) => record(ivy, senders, me, message, Ok(sid)).await,
+        None if now.duration_since(message.updated_at) < SETTLED_WITHIN => look_again(senders, message).await,
+        None => Ok(Sending::Unknown),
+    }
+}
+
+async fn look_again(senders: Senders<'_>, message: &Message) -> Result<Sending, Error> {
+    let job = MessageToSend { user_id: message.user_id, message_id: message.id };
+    senders.queues.send(Queue::Messages, json(&job)?, LOOK_AGAIN).await?;
+    Ok(Sending::Unknown)
+}
+
 /// Found in another worker's hands: it may still be at it, or have died before it could say what happened.
-async fn settle_claim(ivy: &Ivy, me: &Me, message: &Message, now: Timestamp) -> Result<Sending, Error> {
+async fn settle_claim(
+    ivy: &Ivy,
+    senders: Senders<'_>,
+    me: &Me,
+    message: &Message,
+    now: Timestamp,
+) -> Result<Sending, Error> {
     if now.duration_since(message.updated_at) < CLAIM {
         // Not done with it: if the other worker dies, only a delivery to come can find that out.
         return Err(PortError { port: "message", reason: "another worker is at it".to_owned() }.into());
     }
     tracing::error!(event = "message_outcome_unknown", message_id = %message.id, user_id = %me.id());
     finish(ivy, me, message, MessageStatus::Unknown, Some("worker_lost"), now).await?;
-    Ok(Sending::Unknown)
+    if message.via == Via::Sms { look_again(senders, message).await } else { Ok(Sending::Unknown) }
 }
 
 /// Why a message must not go out any more.
@@ -315,7 +417,15 @@ fn unwanted(me: &Me, message: &Message, now: Timestamp) -> Option<&'static str> 
         return Some("heard_meanwhile");
     }
     let answers = message.answers_inbound_at.is_some() || matches!(message.notice, Some(Notice::SignInLink { .. }));
-    (!answers && !me.user().may_be_messaged()).then_some("no_consent")
+    if !answers && !me.user().may_be_messaged_by(message.via) {
+        return Some("no_consent");
+    }
+    match &message.notice {
+        Some(Notice::MorningPlan { due_at, .. } | Notice::EveningCheck { due_at, .. }) => {
+            planning::no_longer_planned(me, *due_at, now)
+        }
+        _ => None,
+    }
 }
 
 /// The end of the quiet hours, for messages that must wait for it.
@@ -334,13 +444,23 @@ async fn hand_over(senders: Senders<'_>, me: &Me, message: &Message, now: Timest
     match message.via {
         Via::Whatsapp => {
             let message = WhatsAppMessage {
-                to: phone.to_owned(),
+                to: Recipient::Phone(phone.to_owned()),
                 content: content(me, notice, now),
                 biz_opaque_callback_data: Some(callback_data(message)),
             };
             senders.whatsapp.send(&message).await.map(|sent| sent.message_id)
         }
-        Via::Sms => senders.twilio.send_sms(phone, &notice.render(), None).await.map(|sent| sent.sid),
+        Via::Sms => {
+            // Our ids in the callback's address name the message also when the answer that held Twilio's was lost.
+            let callback = senders.sms_status_url.map(|base| {
+                let mut url = base.clone();
+                url.query_pairs_mut().append_pair("m", &callback_data(message));
+                // Twilio repeats a callback that failed only where it is told to; the fragment is neither sent nor signed.
+                url.set_fragment(Some("rc=3&rp=all"));
+                url
+            });
+            senders.twilio.send_sms(phone, &notice.render(), callback.as_ref()).await.map(|sent| sent.sid)
+        }
         Via::Email => {
             let Some(email) = &me.user().email else {
                 return Err(ProviderError::Rejected { status: 0, code: None, class: Class::InvalidNumber });
@@ -436,7 +556,7 @@ async fn record(
         Err(ProviderError::Unknown) => {
             tracing::error!(event = "message_outcome_unknown", message_id = %claimed.id, user_id = %me.id());
             finish(ivy, me, claimed, MessageStatus::Unknown, Some("answer_lost"), now).await?;
-            Ok(Sending::Unknown)
+            if claimed.via == Via::Sms { look_again(senders, claimed).await } else { Ok(Sending::Unknown) }
         }
         Err(ProviderError::RateLimited { retry_after }) => later(ivy, senders, me, claimed, retry_after, now).await,
         Err(error @ (ProviderError::Unavailable { .. } | ProviderError::Misconfigured { .. })) => {
@@ -470,6 +590,16 @@ pub const fn refusal(class: Class) -> &'static str {
         Class::Undeliverable => "undeliverable",
         Class::NotFound => "not_found",
         Class::InvalidRequest => "invalid_request",
+    }
+}
+
+/// Why a message failed, as a word of ours: the class where it has one, else the provider's code.
+#[must_use]
+pub fn failure(class: Option<Class>, code: Option<i64>) -> String {
+    match (class, code) {
+        (Some(class), _) => refusal(class).to_owned(),
+        (None, Some(code)) => format!("code_{code}"),
+        (None, None) => "unknown".to_owned(),
     }
 }
 

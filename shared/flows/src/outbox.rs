@@ -38,8 +38,30 @@ pub enum Effect {
     SetResumeTimer { user_id: UserId, at: Timestamp },
     /// The pause ends otherwise.
     ClearResumeTimer { user_id: UserId, at: Timestamp },
+    /// Pause a user who asked for it in a call.
+    PauseAfterCall { user_id: UserId, call_id: CallId },
+    /// Have a person look at a call.
+    Review { user_id: UserId, call_id: CallId, reason: ReviewReason },
     /// Erase a person whose account was closed.
     EraseUser { user_id: UserId, receipt_id: String },
+}
+
+/// Why a person should look at a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReviewReason {
+    /// Somebody may be in danger. For every tier, at once.
+    Safety,
+    /// The user was unhappy with the call, or gave up in it. For tiers with human review.
+    Unhappy,
+}
+
+/// A call to be looked at: the body on the `reviews` queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    pub user_id: UserId,
+    pub call_id: CallId,
+    pub reason: ReviewReason,
 }
 
 /// A call that is due: the body on the `due-calls` queue.
@@ -118,6 +140,14 @@ pub async fn publish(effect: &Effect, now: Timestamp, queues: &dyn Queues, timer
             Ok(timers.set(timer).await?)
         }
         Effect::ClearResumeTimer { user_id, at } => Ok(timers.clear(&resume_timer_name(*user_id, *at)).await?),
+        Effect::PauseAfterCall { user_id, call_id } => {
+            let job = crate::planning::PlanJob::PauseAfterCall { user_id: *user_id, call_id: *call_id };
+            Ok(queues.send(Queue::PlanUsers, json(&job)?, Duration::ZERO).await?)
+        }
+        Effect::Review { user_id, call_id, reason } => {
+            let review = Review { user_id: *user_id, call_id: *call_id, reason: *reason };
+            Ok(queues.send(Queue::Reviews, json(&review)?, Duration::ZERO).await?)
+        }
         Effect::EraseUser { user_id, receipt_id } => {
             let job = crate::erasure::EraseJob { user_id: *user_id, receipt_id: receipt_id.clone() };
             Ok(queues.send(Queue::EraseUsers, json(&job)?, crate::erasure::GRACE).await?)

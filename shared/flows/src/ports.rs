@@ -13,6 +13,8 @@ pub enum Queue {
     Messages,
     PlanUsers,
     EraseUsers,
+    /// Calls that a person should look at; people consume it.
+    Reviews,
     /// Effects that nobody can read, for a person to look at; no function consumes it.
     OutboxDead,
 }

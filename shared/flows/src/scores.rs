@@ -1,13 +1,15 @@
-//! Scores and life markers that users record themselves. Those that a call brings are written by the call's own ledger.
+//! Scores and life markers that users record themselves, and the deletion of all scores. Those that a call brings are written by the
+//! call's own ledger.
 //!
 //! A score is of a local day, today or one of the last year, so that a forgotten week can be filled in. The track in the
 //! counters and the entry of the history are one transaction. Health data: nothing here is logged but ids.
 
 use ivy_domain::{
     MarkerId, ScoreId, Text, UserId, days,
-    scores::{Score, ScoreKind},
+    scores::{Score, ScoreKind, Scores},
+    stats::Counters,
 };
-use ivy_store::{MarkerEntry, ScoreEntry};
+use ivy_store::{MarkerEntry, Me, ScoreEntry};
 use jiff::civil::Date;
 
 use crate::{
@@ -54,7 +56,7 @@ impl NewScores {
 /// Records scores of a day.
 ///
 /// # Errors
-/// [`Error::Invalid`] without any score, or for a day that lies ahead or too far back.
+/// [`Error::Invalid`] without any score, or for a day that lies ahead or too far back; a conflict `consent-withdrawn`.
 pub async fn record_score(
     ivy: &Ivy,
     user: UserId,
@@ -66,6 +68,7 @@ pub async fn record_score(
         let me = ivy.me(user).await?;
         let today = me.date_at(now);
         new.check(today)?;
+        consented(&me)?;
         let recorded_on = new.recorded_on.unwrap_or(today);
         let id = if recorded_on == today { ScoreId::generate(now) } else { ScoreId::generate_for_date(recorded_on) };
         let NewScores { energy, mood, confidence, .. } = new;
@@ -86,10 +89,54 @@ pub async fn record_score(
     .await
 }
 
-/// Remembers a life marker in the user's words.
+/// Scores deleted in one transaction, which holds at most 100 writes.
+const DELETED_AT_ONCE: u32 = 90;
+
+/// Deletes all scores of a user, also those that calls brought: first the tracks, which is what anybody is shown or told, then
+/// the history, page by page. Life markers stay. Doing it again changes nothing, and goes on where it stopped.
 ///
 /// # Errors
 /// When the user is gone or the table fails.
+pub async fn delete_scores(ivy: &Ivy, user: UserId) -> Result<(), Error> {
+    until_settled(ivy, || async move {
+        let me = ivy.me(user).await?;
+        if me.counters.scores == Scores::default() {
+            return Ok(());
+        }
+        let counters = Counters { scores: Scores::default(), ..me.counters.clone() };
+        let mut transaction = ivy.store.transaction();
+        transaction.counters(&me.profile, &counters);
+        transaction.commit().await.map_err(contended)
+    })
+    .await?;
+    loop {
+        let scores = ivy.store.last_scores(user, DELETED_AT_ONCE).await?;
+        if scores.is_empty() {
+            tracing::info!(event = "scores_deleted", user_id = %user);
+            return Ok(());
+        }
+        let mut transaction = ivy.store.transaction();
+        for score in &scores {
+            transaction.forget_score(user, score.id);
+        }
+        transaction.commit().await?;
+    }
+}
+
+/// Without a user's consent to the processing of data nothing new is recorded of them. Who never said is being onboarded.
+pub(crate) fn consented(me: &Me) -> Result<(), Error> {
+    if me.user().consents.data_processing.as_ref().is_none_or(|consent| consent.granted) {
+        return Ok(());
+    }
+    let detail = "Consent to the processing of data was withdrawn, so nothing new is recorded. Give it again with \
+                  PUT /api/users/{id}/consents.";
+    Err(Error::Conflict { slug: "consent-withdrawn", detail: detail.to_owned() })
+}
+
+/// Remembers a life marker in the user's words.
+///
+/// # Errors
+/// A conflict `consent-withdrawn`; when the user is gone or the table fails.
 pub async fn record_marker(
     ivy: &Ivy,
     user: UserId,
@@ -100,6 +147,7 @@ pub async fn record_marker(
     until_settled(ivy, || async move {
         let now = ivy.now();
         let me = ivy.me(user).await?;
+        consented(&me)?;
         let entry = MarkerEntry { id: MarkerId::generate(now), words: words.clone(), recorded_at: now };
         let mut counters = me.counters.clone();
         counters.mark(words.clone());

@@ -5,12 +5,13 @@
 //! - Whether an account exists shows neither in the answer nor in the work: an unknown contact gets a decoy request that
 //!   nothing opens, written in a transaction of the same size.
 //! - A refresh token is `user.session.number.key.mac`: the token key named in it made the mac, and every live key verifies
-//!   ([`ivy_store::TokenKey`]). Only the newest number of a session is good. For 20 seconds after a
-//!   rotation the one before it gets the *same* successor (parallel tabs); any older use means that a token was stolen or
-//!   copied, and ends the whole session.
-//! - Whatever can be guessed is counted before it is looked at: codes for each address, five for each request, five requests
-//!   for each contact. What cannot be guessed (links, refresh tokens) is counted only when it was wrong, so that many people
-//!   behind one address renew their sessions undisturbed.
+//!   ([`ivy_store::TokenKey`]). Only the newest number of a session is good. For 20 seconds after its rotation
+//!   each older one gets the *same* successor (parallel tabs), also when that was rotated meanwhile; any later use means that a
+//!   token was stolen or copied, and ends the whole session.
+//! - Whatever can be guessed is counted before it is looked at: codes for each address and each contact, five for each request,
+//!   five links for each contact, those of sign-ups among them. What cannot be guessed (links, refresh tokens) is counted only
+//!   when it was wrong, so that many people behind one address renew their sessions undisturbed, and so that whoever uses up
+//!   somebody's codes does not keep them from using their link.
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
 use ivy_domain::{
@@ -37,8 +38,10 @@ const LIMIT: u32 = 5;
 const LIMIT_SECONDS: i64 = 15 * 60;
 /// How long a session lives after its last refresh.
 pub const SESSION_SECONDS: i64 = 30 * 86_400;
-/// How long the token before the newest still gets the newest.
+/// How long a token that was rotated still gets its successor.
 const GRACE: SignedDuration = SignedDuration::from_secs(20);
+/// Rotations that a session remembers for the grace; nobody's tabs make more of them in 20 seconds.
+const MOST_REMEMBERED: usize = 20;
 /// Sessions that one transaction ends; it takes at most 100 writes.
 const MOST_ENDED_AT_ONCE: usize = 100;
 /// Hex characters of the contact's hash at the front of a link's token.
@@ -70,6 +73,11 @@ pub(crate) async fn limit(ivy: &Ivy, name: &str, subject: &str) -> Result<(), Er
         window_seconds: LIMIT_SECONDS.unsigned_abs(),
         retry_after_seconds: (LIMIT_SECONDS - now.as_second().rem_euclid(LIMIT_SECONDS)).unsigned_abs(),
     })
+}
+
+/// Counts a link against the limit of the contact that gets it, whether it was asked for or comes with a sign-up.
+pub(crate) async fn limit_links(ivy: &Ivy, contact: &Contact) -> Result<(), Error> {
+    limit(ivy, "sign_in_contact", contact.as_str()).await
 }
 
 /// What becomes of a wrong link or refresh token: refused, and after five from an address within 15 minutes limited.
@@ -138,7 +146,7 @@ pub(crate) fn add_request(
 /// [`Error::RateLimited`] after five requests from an address or for a contact within 15 minutes.
 pub async fn request_magic_link(ivy: &Ivy, contact: &Contact, address: &str) -> Result<(), Error> {
     limit(ivy, "sign_in_address", address).await?;
-    limit(ivy, "sign_in_contact", contact.as_str()).await?;
+    limit_links(ivy, contact).await?;
     let now = ivy.now();
     let owner = ivy.store.contact_owner(contact).await?;
     // An unknown contact costs the same read, of a user that does not exist.
@@ -166,8 +174,8 @@ impl std::fmt::Debug for Proof {
 /// Opens a session for a link or a code. Every failure looks the same.
 ///
 /// # Errors
-/// [`Error::Unauthorized`] for a proof that is wrong, used up, replaced or too old; [`Error::RateLimited`] after five codes,
-/// or five wrong links, from an address within 15 minutes.
+/// [`Error::Unauthorized`] for a proof that is wrong, used up, replaced or too old; [`Error::RateLimited`] after five codes
+/// from an address or for a contact, or five wrong links from an address, within 15 minutes.
 pub async fn verify(ivy: &Ivy, proof: &Proof, address: &str) -> Result<SignIn, Error> {
     match (check(ivy, proof, address).await, proof) {
         (Err(Error::Unauthorized), Proof::Link { .. }) => Err(refused(ivy, "link_address", address).await),
@@ -183,6 +191,7 @@ async fn check(ivy: &Ivy, proof: &Proof, address: &str) -> Result<SignIn, Error>
         }
         Proof::Code { contact, code } => {
             limit(ivy, "verify_address", address).await?;
+            limit(ivy, "verify_contact", contact.as_str()).await?;
             let hash = contact_hash(ivy, contact);
             let candidate = code_hash(ivy, &hash, code);
             (hash, candidate)
@@ -229,6 +238,7 @@ async fn open_session(
         user_id: user,
         current: 1,
         rotated_at: now,
+        earlier: Vec::new(),
         created_at: now,
         expires_at: now.as_second() + SESSION_SECONDS,
         version: 0,
@@ -236,15 +246,16 @@ async fn open_session(
     let mut transaction = ivy.store.transaction();
     transaction.use_sign_in_request(hash, request).session(&session);
     transaction.commit().await.map_err(contended)?;
-    Ok(grant(ivy, &session))
+    Ok(grant(ivy, &session, session.current))
 }
 
 fn mac(key: &TokenKey, user: UserId, session: SessionId, number: u64) -> String {
     key.mac("refresh-token", &format!("{user}.{session}.{number}"))
 }
 
-fn grant(ivy: &Ivy, session: &Session) -> SignIn {
-    let (user, id, number) = (session.user_id, session.id, session.current);
+/// The session with one of its tokens: the newest, or one that was given before.
+fn grant(ivy: &Ivy, session: &Session, number: u64) -> SignIn {
+    let (user, id) = (session.user_id, session.id);
     let key = ivy.store.keyring().signing_key();
     SignIn {
         user_id: user,
@@ -301,29 +312,45 @@ pub async fn end_all_sessions(ivy: &Ivy, user: UserId) -> Result<(), Error> {
     Ok(())
 }
 
+/// The session with its next token. It remembers when the tokens before were replaced, as long as the grace needs it.
+fn rotated(session: Session, now: Timestamp) -> Session {
+    let before = std::iter::once(session.rotated_at).chain(session.earlier);
+    Session {
+        current: session.current + 1,
+        rotated_at: now,
+        earlier: before.filter(|at| now.duration_since(*at) <= GRACE).take(MOST_REMEMBERED).collect(),
+        expires_at: now.as_second() + SESSION_SECONDS,
+        ..session
+    }
+}
+
+/// When a token of a session was replaced by its successor, if that is not long ago.
+fn replaced_at(session: &Session, number: u64) -> Option<Timestamp> {
+    match session.current.checked_sub(number)? {
+        0 => None,
+        1 => Some(session.rotated_at),
+        back => session.earlier.get(usize::try_from(back - 2).ok()?).copied(),
+    }
+}
+
 async fn exchange(ivy: &Ivy, token: &str) -> Result<SignIn, Error> {
     let (user, id, number) = parse_refresh_token(ivy, token).ok_or(Error::Unauthorized)?;
     until_settled(ivy, || async move {
         let now = ivy.now();
+        // Of a user who is gone no session is good, whatever became of its item.
         let session = ivy.store.session(user, id).await?.ok_or(Error::Unauthorized)?;
         if session.expires_at <= now.as_second() {
             return Err(Error::Unauthorized);
         }
         if number == session.current {
-            let rotated = Session {
-                current: session.current + 1,
-                rotated_at: now,
-                expires_at: now.as_second() + SESSION_SECONDS,
-                ..session
-            };
+            let rotated = rotated(session, now);
             let mut transaction = ivy.store.transaction();
             transaction.session(&rotated);
             transaction.commit().await.map_err(contended)?;
-            return Ok(grant(ivy, &rotated));
+            return Ok(grant(ivy, &rotated, rotated.current));
         }
-        let parallel = number + 1 == session.current && now.duration_since(session.rotated_at) <= GRACE;
-        if parallel {
-            return Ok(grant(ivy, &session));
+        if replaced_at(&session, number).is_some_and(|at| now.duration_since(at) <= GRACE) {
+            return Ok(grant(ivy, &session, number + 1));
         }
         let mut transaction = ivy.store.transaction();
         transaction.end_session(&session);

@@ -4,24 +4,29 @@
 //! effects, the state machine takes only what goes forward, and an analysis that arrives first brings the end with it.
 //! What was said (plans, logs, scores) is taken from the analysis once per call, whatever state the call is in by then, because
 //! the person did say it.
+//!
+//! Where a tool and the analysis tell of the same thing, the tool has done it and the analysis is not asked. Where they
+//! contradict each other (the tool logged "completed", the analysis reads "skipped") the tool's word stands: the person heard
+//! it and could put it right; the contradiction is counted. A pause outranks a call back that is told of beside it.
 
 use ivy_domain::{
-    CallId, Text, UserId, WorkoutId,
-    call::{Call, CallEnd, CallEvent, CallState, CallType, EndReason, Outcome, SHORTEST_TALK_SECONDS},
-    days,
+    CallId, Text, UserId,
+    call::{Call, CallEnd, CallEvent, CallState, Direction, EndReason, Outcome, SHORTEST_TALK_SECONDS},
     scores::{Score, ScoreKind},
-    workout::{ReportedBy, Workout, WorkoutStatus},
+    times::named_time,
+    workout::WorkoutStatus,
 };
 use ivy_providers::retell::{PostCallAnalysis, RetellCall, RetellEvent};
 use ivy_store::{Contact, Me, StoredCall, Transaction, Transcript};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::{
     Error, Ivy, calls,
-    completions::{Ledger, Report},
+    completions::Ledger,
+    conversation::{self, Plan, Planned, achieved},
     metrics,
+    outbox::{self, Effect, ReviewReason},
     retrying::{contended, until_settled},
-    workouts::{self, NewWorkout},
 };
 
 /// What became of an event.
@@ -34,11 +39,6 @@ pub enum Taken {
     /// It is about no call of ours, or of a kind that we do not use.
     Ignored,
 }
-
-/// Plans from a call may lie this far ahead.
-const FURTHEST_PLAN: SignedDuration = SignedDuration::from_hours(60 * 24);
-/// A day of activity has no more minutes.
-const MOST_MINUTES: u32 = 1440;
 
 /// Takes an event of the voice provider.
 ///
@@ -55,7 +55,8 @@ pub async fn call_event(ivy: &Ivy, event: &RetellEvent) -> Result<Taken, Error> 
     until_settled(ivy, || take(ivy, event, user, id)).await
 }
 
-fn ours(call: &RetellCall) -> Option<(UserId, CallId)> {
+/// Whose call it is, and which.
+pub(crate) fn ours(call: &RetellCall) -> Option<(UserId, CallId)> {
     let metadata = call.metadata.as_ref()?;
     Some((metadata.user_id.as_deref()?.parse().ok()?, metadata.call_id.as_deref()?.parse().ok()?))
 }
@@ -73,12 +74,12 @@ async fn take(ivy: &Ivy, event: &RetellEvent, user: UserId, id: CallId) -> Resul
     };
     let mut transaction = ivy.store.transaction();
     transaction.processed_event("retell", &event_id, now);
-    let mut stored = follow(&mut transaction, &me, &before, event, now)?;
-    let mut contact = me.contact.clone();
-    heard(&mut contact, &before.call, &stored.call);
+    let mut stored = follow(ivy, &mut transaction, &me, &before, event, now)?;
     if event.event == "call_analyzed" {
         take_analysis(ivy, &mut transaction, &me, &mut stored, &event.call, now).await?;
     }
+    let mut contact = me.contact.clone();
+    heard(&mut contact, &before, &stored);
     if contact != me.contact {
         transaction.contact(user, &contact);
     }
@@ -100,13 +101,14 @@ async fn take(ivy: &Ivy, event: &RetellEvent, user: UserId, id: CallId) -> Resul
 }
 
 /// Whether the provider speaks of the attempt that the call is in, or was in last.
-fn is_current(call: &Call, told: &RetellCall) -> bool {
+pub(crate) fn is_current(call: &Call, told: &RetellCall) -> bool {
     let attempt = told.metadata.as_ref().and_then(|metadata| metadata.attempt_id.as_deref());
     call.is_current_attempt(attempt, Some(&told.call_id))
 }
 
 /// Moves the call by what the event says of it. Events of an attempt that is over move nothing.
 fn follow(
+    ivy: &Ivy,
     transaction: &mut Transaction<'_>,
     me: &Me,
     before: &StoredCall,
@@ -117,6 +119,12 @@ fn follow(
         return Ok(before.clone());
     }
     let mut stored = before.clone();
+    if let (Some(attempt), Some(sid)) = (
+        stored.call.attempt.as_mut(),
+        event.call.telephony_identifier.as_ref().and_then(|identifier| identifier.twilio_call_sid.as_deref()),
+    ) {
+        attempt.carrier_call_id = Some(ivy.store.provider_id(sid));
+    }
     let mut steps = Vec::new();
     // The webhook may be quicker than the answer of the create call.
     if stored.call.attempt.as_ref().is_some_and(|attempt| attempt.provider_call_id.is_none()) {
@@ -126,7 +134,7 @@ fn follow(
     match event.event.as_str() {
         "call_started" => steps.push(CallEvent::Connected { at: started_at }),
         _ => {
-            let end = call_end(&event.call, now);
+            let end = call_end(&event.call, stored.call.state == CallState::InProgress, now);
             if end.end == EndReason::Talked && stored.call.state == CallState::Initiating {
                 steps.push(CallEvent::Connected { at: started_at });
             }
@@ -143,23 +151,32 @@ fn follow(
     Ok(stored)
 }
 
-fn call_end(call: &RetellCall, now: Timestamp) -> CallEnd {
-    let duration_seconds = call.duration_ms.and_then(|ms| u32::try_from(ms / 1000).ok());
-    let connected = call.call_status.as_deref() == Some("ended") && duration_seconds.is_some_and(|s| s > 0);
-    let reason = call.disconnection_reason.as_deref().unwrap_or_default();
-    let user_spoke =
-        call.transcript.as_ref().map(|transcript| transcript.lines().any(|line| line.starts_with("User:")));
+/// How the attempt ended. That it had connected shows in more than one way: a talk may end in an error of the provider's and be
+/// a talk all the same.
+fn call_end(call: &RetellCall, in_progress: bool, now: Timestamp) -> CallEnd {
+    let lasted = call.started_at().zip(call.ended_at()).map(|(start, end)| end.duration_since(start).as_millis());
+    let milliseconds = call.duration_ms.map(i128::from).or(lasted).filter(|milliseconds| *milliseconds > 0);
+    let duration_seconds = milliseconds.and_then(|milliseconds| u32::try_from(milliseconds / 1000).ok());
+    let words = call.transcript.as_ref().filter(|transcript| !transcript.trim().is_empty());
+    let user_spoke = words.map(|transcript| transcript.lines().any(|line| line.starts_with("User:")));
+    let connected = match call.call_status.as_deref() {
+        Some("not_connected") => false,
+        _ => in_progress || call.duration_ms.is_some_and(|ms| ms > 0) || user_spoke == Some(true),
+    };
     CallEnd {
         at: call.ended_at().unwrap_or(now),
-        duration_seconds,
-        // The analysis has no say in it, so that the end is the same whichever event comes first.
-        end: EndReason::from_disconnection(reason, connected),
+        duration_seconds: duration_seconds.filter(|_| connected),
+        end: EndReason::from_disconnection(call.disconnection_reason.as_deref().unwrap_or_default(), connected),
         user_spoke,
     }
 }
 
 /// What the alarms on pickup, completion and duration watch. A voicemail that picked up is no answer.
 fn count(before: &Call, after: &Call) {
+    // Nobody tried to reach who called by themselves.
+    if after.direction == Direction::Inbound {
+        return;
+    }
     let ended = matches!(before.state, CallState::Initiating | CallState::InProgress) && before.state != after.state;
     let completed = ended && after.state == CallState::Completed;
     let hung_up = ended && before.state == CallState::InProgress && after.state != CallState::InProgress;
@@ -176,20 +193,25 @@ fn count(before: &Call, after: &Call) {
 
 /// Whether an attempt was a conversation, by its own account: it may have been given up here while its news was lost.
 fn was_a_talk(call: &RetellCall, now: Timestamp) -> bool {
-    let end = call_end(call, now);
+    let end = call_end(call, false, now);
     let long_enough = end.duration_seconds.is_some_and(|seconds| seconds >= SHORTEST_TALK_SECONDS);
     end.end == EndReason::Talked && (long_enough || end.user_spoke == Some(true))
 }
 
-/// A completed call is a sign of life, and the first one is behind us.
-fn heard(contact: &mut Contact, before: &Call, after: &Call) {
-    if after.state == CallState::Completed && before.state != CallState::Completed {
-        contact.answered_call_at = contact.answered_call_at.max(after.ended_at);
-        contact.onboarding_call_done = true;
+/// A completed call is a sign of life. That it was the first one is sure only when its analysis found no machine in it.
+fn heard(contact: &mut Contact, before: &StoredCall, after: &StoredCall) {
+    let completed = after.call.state == CallState::Completed;
+    if completed && before.call.state != CallState::Completed {
+        contact.answered_call_at = contact.answered_call_at.max(after.call.ended_at);
     }
+    if !completed && before.call.state == CallState::Completed && contact.answered_call_at == before.call.ended_at {
+        // It was a machine: nobody was heard.
+        contact.answered_call_at = None;
+    }
+    contact.onboarding_call_done |= completed && after.analyzed;
 }
 
-/// Takes in what the call achieved: plans, logs, scores, markers, the outcome, and the words, sealed.
+/// Takes in what the call achieved: plans, logs, scores, markers, what was agreed on, the outcome, and the words, sealed.
 async fn take_analysis(
     ivy: &Ivy,
     transaction: &mut Transaction<'_>,
@@ -206,13 +228,12 @@ async fn take_analysis(
     }
     stored.analyzed |= current;
     let analysis = call.call_analysis.as_ref();
-    let voicemail = analysis.and_then(|analysis| analysis.in_voicemail) == Some(true);
-    let completed = current && stored.call.state == CallState::Completed;
-    if completed && voicemail {
-        achieved(stored, Outcome::Voicemail);
-        return Ok(());
+    // Who used a tool was there, whatever the analysis takes them for.
+    if stored.told.is_empty() && analysis.and_then(|analysis| analysis.in_voicemail) == Some(true) {
+        return found_voicemail(transaction, me, stored, current, now);
     }
-    let talked = !voicemail && (completed || was_a_talk(call, now));
+    let completed = current && stored.call.state == CallState::Completed;
+    let talked = completed || was_a_talk(call, now);
     let words = Transcript {
         transcript: call.transcript.clone(),
         summary: analysis.and_then(|analysis| analysis.call_summary.clone()),
@@ -222,123 +243,156 @@ async fn take_analysis(
     if words != Transcript::default() && (current || talked) {
         transaction.transcript(stored, &words, &me.profile.cipher, now);
     }
-    let Some(found) = analysis.and_then(|analysis| analysis.custom_analysis_data.clone()).filter(|_| talked) else {
-        if completed {
-            achieved(stored, outcome(stored.call.call_type, false, false));
-        }
-        return Ok(());
-    };
-    let mut ledger = Ledger::open(ivy, me, now).await?;
+    let found = analysis.and_then(|analysis| analysis.custom_analysis_data.clone()).filter(|_| talked);
+    let found = found.unwrap_or_default();
     let at = call.started_at().or(stored.call.started_at).unwrap_or(now);
-    // The report first: what is planned in the same call lies ahead, and is not what was done.
-    let logged = log(&mut ledger, &found, at);
-    let planned = plan(&mut ledger, me, &found, at, now, logged);
-    for (kind, score) in
-        [(ScoreKind::Energy, found.energy), (ScoreKind::Mood, found.mood), (ScoreKind::Confidence, found.confidence)]
-    {
-        if let Some(score) = score.and_then(|score| Score::try_from(i64::from(score)).ok()) {
-            ledger.score(kind, score, at);
+    if talked {
+        let heard = Heard { ivy, me, found: &found, at, now };
+        let (planned, logged) = heard.take(transaction, stored).await?;
+        if completed {
+            let outcome = conversation::outcome(&stored.call, planned, logged);
+            achieved(stored, outcome);
         }
-    }
-    if let Some(marker) = found.life_marker.as_deref().and_then(Text::truncated) {
-        ledger.marker(marker);
-    }
-    ledger.write(transaction)?;
-    if completed {
-        achieved(stored, outcome(stored.call.call_type, planned, logged));
-    }
-    if found.safety_flag == Some(true) {
-        tracing::error!(event = "safety_flag", call_id = %stored.call.id, user_id = %me.id());
+        heard.agree(transaction, stored).await?;
+        heard.review(transaction, stored, analysis.and_then(|analysis| analysis.user_sentiment.as_deref()))?;
     }
     Ok(())
 }
 
-/// Notes what the analysis says the call achieved. Where an operator said it before, their word stands.
-fn achieved(stored: &mut StoredCall, outcome: Outcome) {
-    if !stored.outcome_recorded {
-        stored.call.outcome = Some(outcome);
-    }
-}
-
-fn outcome(call_type: CallType, planned: bool, logged: bool) -> Outcome {
-    match call_type {
-        CallType::Rescue if planned || logged => Outcome::RescueSuccess,
-        CallType::Rescue => Outcome::RescueFailed,
-        _ if logged => Outcome::WorkoutLogged,
-        _ if planned => Outcome::WorkoutPlanned,
-        _ => Outcome::NoCommitment,
-    }
-}
-
-/// A plan that was made in the call. The same plan made twice (by a tool, by the analysis) is one plan.
-fn plan(
-    ledger: &mut Ledger<'_>,
+/// A machine took the call. What had looked like a talk was none: the ladder goes on, as if the end had said so.
+fn found_voicemail(
+    transaction: &mut Transaction<'_>,
     me: &Me,
-    found: &PostCallAnalysis,
+    stored: &mut StoredCall,
+    current: bool,
+    now: Timestamp,
+) -> Result<(), Error> {
+    if current && stored.call.state == CallState::Completed {
+        if let Ok(next) = calls::apply(transaction, me, stored, &CallEvent::VoicemailFound, now)? {
+            *stored = next;
+        } else {
+            achieved(stored, Outcome::Voicemail);
+        }
+    }
+    Ok(())
+}
+
+/// What an analysis found in a talk that began at `at`.
+struct Heard<'a> {
+    ivy: &'a Ivy,
+    me: &'a Me,
+    found: &'a PostCallAnalysis,
     at: Timestamp,
     now: Timestamp,
-    logged: bool,
-) -> bool {
-    let Some(activity) = found.planned_activity.as_deref().and_then(Text::<200>::truncated) else { return false };
-    let minutes =
-        found.planned_duration_minutes.filter(|m| (1..=MOST_MINUTES).contains(m)).and_then(|m| u16::try_from(m).ok());
-    let time = found.planned_time.as_deref().and_then(|text| spoken_time(text, me, at));
-    // Without a time, beside a report, the activity names what was done.
-    if logged && time.is_none() {
-        return false;
-    }
-    let today = me.date_at(at);
-    let date = time.map_or(today, |time| me.date_at(time));
-    // Known is what was open before this call was taken in: it may just have been logged.
-    let known = me
-        .progress()
-        .agenda
-        .plans()
-        .iter()
-        .any(|plan| plan.date == date && plan.planned_time == time && plan.planned_activity == activity);
-    if known || ledger.progress().agenda.is_full() {
-        return known;
-    }
-    let new =
-        NewWorkout { planned_activity: activity, planned_time: time.unwrap_or(at), planned_duration_minutes: minutes };
-    let mut workout = workouts::planned(me, new, ReportedBy::Call, now);
-    if time.is_none() {
-        workout = Workout { planned_time: None, date: today, id: WorkoutId::generate_for_date(today), ..workout };
-    }
-    ledger.plan(workout);
-    true
 }
 
-/// A time that the analysis names: RFC 3339, or a local time of the day of the call.
-fn spoken_time(text: &str, me: &Me, at: Timestamp) -> Option<Timestamp> {
-    // What is said goes by the clock on the wall, also on the day of a move.
-    let zone = &me.user().timezone;
-    let today = days::local_date(at, zone);
-    let time = text.parse::<Timestamp>().ok().or_else(|| {
-        let local: jiff::civil::Time = text.parse().ok()?;
-        // "At seven", said at eight in the evening, is tomorrow.
-        let first = days::instant(today, local, zone);
-        Some(if first < at { days::instant(days::plus_days(today, 1), local, zone) } else { first })
-    })?;
-    // A plan for a day that is over would end a streak by itself.
-    (time >= me.user().days().begins_at(me.date_at(at)) && time.duration_since(at) < FURTHEST_PLAN).then_some(time)
-}
-
-/// A report that was made in the call, on the local date of its start.
-fn log(ledger: &mut Ledger<'_>, found: &PostCallAnalysis, at: Timestamp) -> bool {
-    let status = match found.workout_status.as_deref() {
-        Some("completed") => WorkoutStatus::Completed,
-        Some("partial") => WorkoutStatus::Partial,
-        Some("skipped") => WorkoutStatus::Skipped,
-        Some("rest_day" | "rest") => WorkoutStatus::RestDay,
-        _ => return false,
-    };
-    let minutes =
-        found.actual_duration_minutes.filter(|m| (1..=MOST_MINUTES).contains(m)).and_then(|m| u16::try_from(m).ok());
-    let report = Report { status, actual_duration_minutes: minutes, source: ReportedBy::Call, at };
-    let activity = found.planned_activity.as_deref().and_then(Text::truncated);
-    if let Some(workout) = ledger.subject(&report, activity) {
-        ledger.log(&workout, &report);
+impl Heard<'_> {
+    /// Takes in what no tool has done; whether something was planned and logged in the call, by whomever.
+    async fn take(
+        &self,
+        transaction: &mut Transaction<'_>,
+        stored: &StoredCall,
+    ) -> Result<(bool, Option<WorkoutStatus>), Error> {
+        let Self { found, at, now, .. } = *self;
+        let told = &stored.told;
+        let mut ledger = Ledger::open(self.ivy, self.me, now).await?;
+        // The report first: what is planned in the same call lies ahead, and is not what was done.
+        let reported = found.workout_status.as_deref().and_then(conversation::status);
+        let activity = || conversation::said(found.planned_activity.as_deref()).and_then(Text::truncated);
+        if let (Some(done), Some(read)) = (told.logged, reported)
+            && done != read
+        {
+            metrics::count("analysis_contradicts_tool", &[]);
+            tracing::warn!(event = "analysis_contradicts_tool", call_id = %stored.call.id, user_id = %self.me.id());
+        }
+        let reported = reported.filter(|_| told.logged.is_none());
+        if let Some(status) = reported {
+            let minutes = conversation::minutes(found.actual_duration_minutes);
+            conversation::log(&mut ledger, status, activity(), minutes, at);
+        }
+        let logged = told.logged.or(reported);
+        let planned = told.planned || self.plan(&mut ledger, logged.is_some());
+        let scores = [
+            (ScoreKind::Energy, found.energy),
+            (ScoreKind::Mood, found.mood),
+            (ScoreKind::Confidence, found.confidence),
+        ];
+        for (kind, score) in scores.into_iter().filter(|(kind, _)| !told.scores.contains(kind)) {
+            if let Some(score) = score.and_then(|score| Score::try_from(i64::from(score)).ok()) {
+                ledger.score(kind, score, at);
+            }
+        }
+        let marker = conversation::said(found.life_marker.as_deref()).and_then(Text::truncated);
+        if let Some(marker) = marker.filter(|_| !told.marked) {
+            ledger.marker(marker);
+        }
+        ledger.write(transaction)?;
+        Ok((planned, logged))
     }
-    true
+
+    /// A plan that was made in the call; whether there was one. Beside a report, an activity without a time names what was done.
+    fn plan(&self, ledger: &mut Ledger<'_>, logged: bool) -> bool {
+        let found = self.found;
+        let activity = conversation::said(found.planned_activity.as_deref()).and_then(Text::truncated);
+        let Some(activity) = activity else { return false };
+        let time = conversation::said(found.planned_time.as_deref()).map(str::to_owned);
+        if logged && time.is_none() {
+            return false;
+        }
+        let minutes = conversation::minutes(found.planned_duration_minutes);
+        let plan = Plan { activity, time, minutes };
+        match conversation::plan(ledger, self.me, plan, self.at, self.now) {
+            Planned::At(_) => true,
+            Planned::NoSuchTime => {
+                metrics::count("plan_without_time", &[]);
+                tracing::warn!(event = "plan_without_time", user_id = %self.me.id());
+                false
+            }
+            Planned::Full => false,
+        }
+    }
+
+    /// What was agreed on for the time after the call: a pause, or a call back.
+    async fn agree(&self, transaction: &mut Transaction<'_>, stored: &StoredCall) -> Result<(), Error> {
+        let told = &stored.told;
+        if told.paused || told.opted_out {
+            return Ok(());
+        }
+        if self.found.wants_pause == Some(true) {
+            // In a transaction of its own: the streak's freeze and what was logged here are the same item.
+            let effect = Effect::PauseAfterCall { user_id: self.me.id(), call_id: stored.call.id };
+            return outbox::add(transaction, &effect, self.now);
+        }
+        let said = conversation::said(self.found.reschedule_to.as_deref());
+        let Some(said) = said.filter(|_| !told.follow_up) else { return Ok(()) };
+        let time = named_time(said, self.at, &self.me.user().timezone);
+        let Some(time) = time.filter(|time| *time > self.now) else {
+            tracing::info!(event = "call_back_without_time", call_id = %stored.call.id);
+            return Ok(());
+        };
+        let agreed = self.ivy.store.call(self.me.id(), calls::follow_up_id(&stored.call)).await?;
+        let me = self.me.clone().at(self.now);
+        calls::add_follow_up(transaction, &me, (&stored.call, agreed.as_ref()), time, self.now).map(|_| ())
+    }
+
+    /// Has a person look at the call where one should.
+    fn review(
+        &self,
+        transaction: &mut Transaction<'_>,
+        stored: &StoredCall,
+        sentiment: Option<&str>,
+    ) -> Result<(), Error> {
+        let (user_id, call_id) = (self.me.id(), stored.call.id);
+        let unhappy = sentiment == Some("Negative") || stored.call.outcome == Some(Outcome::RescueFailed);
+        let reason = if self.found.safety_flag == Some(true) {
+            metrics::count("safety_flag", &[]);
+            tracing::error!(event = "safety_flag", %call_id, %user_id);
+            ReviewReason::Safety
+        } else if self.me.user().subscription_type.rules().human_review && unhappy {
+            ReviewReason::Unhappy
+        } else {
+            return Ok(());
+        };
+        outbox::add(transaction, &Effect::Review { user_id, call_id, reason }, self.now)
+    }
 }

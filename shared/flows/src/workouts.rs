@@ -11,9 +11,10 @@ use crate::{
     completions::{Ledger, Logged, Report},
     idempotency::Once,
     retrying::{contended, until_settled},
+    scores,
 };
 
-/// A workout that was logged may be changed for this long.
+/// A workout that was logged may be changed for this long after it was logged first: a change does not prolong it.
 const CHANGEABLE: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How far ahead a workout may be planned.
 const FURTHEST: SignedDuration = SignedDuration::from_hours(366 * 24);
@@ -46,6 +47,7 @@ pub(crate) fn planned(me: &ivy_store::Me, new: NewWorkout, source: ReportedBy, n
         user_id: me.id(),
         planned_activity: new.planned_activity,
         planned_time: Some(new.planned_time),
+        planned: true,
         planned_duration_minutes: new.planned_duration_minutes,
         actual_duration_minutes: None,
         status: WorkoutStatus::Planned,
@@ -54,9 +56,12 @@ pub(crate) fn planned(me: &ivy_store::Me, new: NewWorkout, source: ReportedBy, n
         source,
         donation_id: None,
         donation_decided: false,
+        reminded: false,
         created_at: now,
         updated_at: now,
         logged_at: None,
+        first_logged_at: None,
+        too_old_for_streak: false,
         version: 0,
     }
 }
@@ -64,7 +69,7 @@ pub(crate) fn planned(me: &ivy_store::Me, new: NewWorkout, source: ReportedBy, n
 /// Plans a workout.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a time before today; a conflict `too-many-plans` when 60 are open.
+/// [`Error::Invalid`] for a time before today; conflicts `consent-withdrawn`, and `too-many-plans` when 60 are open.
 pub async fn create_workout(
     ivy: &Ivy,
     user: UserId,
@@ -75,6 +80,7 @@ pub async fn create_workout(
     until_settled(ivy, || async move {
         let me = ivy.me(user).await?;
         check_planned_time(ivy, &me, new.planned_time)?;
+        scores::consented(&me)?;
         let now = ivy.now();
         let mut ledger = Ledger::open(ivy, &me, now).await?;
         if ledger.progress().agenda.is_full() {
@@ -118,7 +124,7 @@ pub async fn delete_workout(ivy: &Ivy, user: UserId, id: WorkoutId) -> Result<()
 }
 
 fn still_changeable(workout: &Workout, now: Timestamp) -> Result<(), Error> {
-    let logged_at = workout.logged_at.unwrap_or(workout.updated_at);
+    let logged_at = workout.told_first_at().unwrap_or(workout.updated_at);
     if now.duration_since(logged_at) > CHANGEABLE {
         let detail = "A logged workout can be changed for 7 days.".to_owned();
         return Err(Error::Conflict { slug: "too-late-to-change", detail });
@@ -225,6 +231,7 @@ fn change_plan(ivy: &Ivy, me: &ivy_store::Me, workout: &mut Workout, changes: &W
     if let Some(time) = changes.planned_time.filter(|time| Some(*time) != workout.planned_time) {
         check_planned_time(ivy, me, time)?;
         workout.planned_time = Some(time);
+        workout.reminded = false;
         workout.timezone = me.user().timezone.clone();
         workout.date = me.date_at(time);
     }

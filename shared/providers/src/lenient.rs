@@ -66,6 +66,7 @@ pub(crate) fn warning<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opti
     Ok(match Value::deserialize(deserializer)? {
         Value::Bool(answer) => Some(answer),
         Value::String(word) => Some(!NO.contains(&word.trim().to_lowercase().as_str())),
+        Value::Number(number) => Some(number.as_f64() != Some(0.0)),
         _ => None,
     })
 }

@@ -49,12 +49,17 @@ pub struct CreatePhoneCall {
     /// E.164.
     pub to_number: String,
     pub override_agent_id: String,
+    /// Only what was published is heard, never a draft.
+    pub override_agent_version: &'static str,
     pub metadata: CallMetadata,
     /// What the agent's prompt may say. Values are text: Retell takes no numbers or booleans.
     pub retell_llm_dynamic_variables: BTreeMap<String, String>,
     /// The same key within an hour places no second call.
     pub idempotency_key: String,
 }
+
+/// The newest version of an agent that was published.
+pub const LATEST_PUBLISHED: &str = "latest_published";
 
 /// What we attach to a call; it comes back with every event. Our ids only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -383,8 +388,9 @@ pub struct PostCallAnalysis {
 #[derive(Clone, Deserialize)]
 pub struct ToolCall {
     pub name: String,
-    #[serde(default)]
-    pub args: serde_json::Map<String, Value>,
+    /// Absent, or null, for a tool that takes none.
+    #[serde(default, deserialize_with = "lenient::optional")]
+    pub args: Option<serde_json::Map<String, Value>>,
     pub call: RetellCall,
 }
 
@@ -418,6 +424,8 @@ pub struct InboundAnswer {
 pub struct InboundSetup {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub override_agent_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub override_agent_version: Option<&'static str>,
     pub dynamic_variables: BTreeMap<String, String>,
     pub metadata: BTreeMap<String, String>,
 }

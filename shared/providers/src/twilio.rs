@@ -15,6 +15,7 @@ use aws_lc_rs::{
     hmac::{self, HMAC_SHA1_FOR_LEGACY_USE_ONLY, HMAC_SHA256},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use jiff::{Timestamp, fmt::rfc2822, tz::TimeZone};
 use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -76,6 +77,44 @@ impl Twilio {
             self.http.post(url).basic_auth(&self.account_sid, Some(self.auth_token.expose_secret())).form(&form);
         let answer = exchange("twilio_send_sms", request).await?;
         if answer.is_success() { answer.success() } else { Err(refusal(&answer)) }
+    }
+}
+
+impl Twilio {
+    /// The text of ours to a number with these very words that Twilio took since a moment; nothing when it lists none. Twilio
+    /// may be slow to list one: only what is found says something.
+    ///
+    /// # Errors
+    /// See the module; the same request may be sent again.
+    pub async fn find_sms(&self, to: &str, body: &str, since: Timestamp) -> Result<Option<String>, ProviderError> {
+        #[derive(Deserialize)]
+        struct Page {
+            messages: Vec<Listed>,
+        }
+        #[derive(Deserialize)]
+        struct Listed {
+            sid: String,
+            #[serde(default, deserialize_with = "lenient::text")]
+            body: Option<String>,
+            #[serde(default, deserialize_with = "lenient::text")]
+            date_created: Option<String>,
+        }
+        let mut url = endpoint(&self.base_url, &["Accounts", &self.account_sid, "Messages.json"])?;
+        // The list is by days of UTC.
+        let day = since.to_zoned(TimeZone::UTC).date().to_string();
+        let query = [("To", to), ("From", self.from.as_str()), ("DateSent>", day.as_str()), ("PageSize", "50")];
+        url.query_pairs_mut().extend_pairs(query);
+        let request = self.http.get(url).basic_auth(&self.account_sid, Some(self.auth_token.expose_secret()));
+        let answer = exchange("twilio_find_sms", request).await?;
+        if !answer.is_success() {
+            return Err(refusal(&answer));
+        }
+        let Page { messages } = answer.success()?;
+        let fits = |listed: &Listed| {
+            let created = listed.date_created.as_deref().and_then(|text| rfc2822::parse(text).ok());
+            listed.body.as_deref() == Some(body) && created.is_some_and(|at| at.timestamp() >= since)
+        };
+        Ok(messages.into_iter().find(fits).map(|listed| listed.sid))
     }
 }
 
@@ -186,14 +225,18 @@ impl MessageStatus {
 }
 
 /// What became of a call, as the carrier saw it: the backup for Retell's events.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CallStatus {
     pub call_sid: String,
+    pub from: Option<String>,
+    pub to: Option<String>,
     /// `queued`, `ringing`, `in-progress`, `completed`, `busy`, `failed`, `no-answer`, `canceled`.
     pub status: String,
     pub duration_seconds: Option<u32>,
     /// From 0, in the order in which things happened.
     pub sequence_number: Option<u32>,
+    /// When it happened.
+    pub at: Option<Timestamp>,
 }
 
 impl CallStatus {
@@ -204,13 +247,19 @@ impl CallStatus {
         Some(Self {
             call_sid: form.owned("CallSid")?,
             status: form.owned("CallStatus")?,
+            from: form.owned("From"),
+            to: form.owned("To"),
             duration_seconds: number("CallDuration"),
             sequence_number: number("SequenceNumber"),
+            at: form.get("Timestamp").and_then(|text| rfc2822::parse(text).ok()).map(|at| at.timestamp()),
         })
     }
 }
 
-redacted_debug! { InboundSms { message_sid, opt_out_type, media } }
+redacted_debug! {
+    InboundSms { message_sid, opt_out_type, media }
+    CallStatus { call_sid, status, duration_seconds, sequence_number, at }
+}
 
 /// What may sign callbacks. Which of the two is asked follows the settings header, which nobody signs: so once all
 /// webhooks are signed with SharedKeys, leave `auth_tokens` empty, and the weaker way is closed.
@@ -345,5 +394,8 @@ mod tests {
         assert_eq!(MessageStatus::from_form(&status).unwrap().error_code, Some(30006));
         let call = Form::parse(b"CallSid=CA1&CallStatus=no-answer&CallDuration=0&SequenceNumber=2");
         assert_eq!(CallStatus::from_form(&call).unwrap().sequence_number, Some(2));
+        let told = Form::parse(b"CallSid=CA1&CallStatus=busy&Timestamp=Sat%2C+21+Nov+2026+10%3A03%3A07+%2B0000");
+        let at = "2026-11-21T10:03:07Z".parse().unwrap();
+        assert_eq!(CallStatus::from_form(&told).unwrap().at, Some(at));
     }
 }

@@ -38,11 +38,19 @@ pub struct WhatsApp {
     token: SecretString,
 }
 
+/// Who gets a message.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Recipient {
+    /// Digits of the number in international form, with or without `+`.
+    Phone(String),
+    /// Meta's id of a person for our business, where they hide their number.
+    User(String),
+}
+
 /// A message to one person.
 #[derive(Clone)]
 pub struct WhatsAppMessage {
-    /// Digits of the number in international form, with or without `+`.
-    pub to: String,
+    pub to: Recipient,
     pub content: OutboundContent,
     /// Our message's id, at most 512 characters; comes back with each status.
     pub biz_opaque_callback_data: Option<String>,
@@ -134,9 +142,11 @@ fn wire(message: &WhatsAppMessage) -> Value {
             ("interactive", json!({ "type": "button", "body": { "text": body }, "action": { "buttons": buttons } }))
         }
     };
-    let mut wire = json!({
-        "messaging_product": "whatsapp", "recipient_type": "individual", "to": message.to, "type": kind,
-    });
+    let mut wire = json!({ "messaging_product": "whatsapp", "recipient_type": "individual", "type": kind });
+    match &message.to {
+        Recipient::Phone(number) => wire["to"] = json!(number),
+        Recipient::User(id) => wire["recipient"] = json!(id),
+    }
     wire[kind] = content;
     if let Some(data) = &message.biz_opaque_callback_data {
         wire["biz_opaque_callback_data"] = json!(data);
@@ -479,6 +489,7 @@ pub struct ErrorItem {
 }
 
 redacted_debug! {
+    Recipient {}
     WhatsAppMessage { content, biz_opaque_callback_data }
     Contact {}
     Profile {}

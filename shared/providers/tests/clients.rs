@@ -19,7 +19,7 @@ use ivy_providers::{
     Class, ProviderError, http_client, http_client_with_timeouts,
     retell::{CallMetadata, CreatePhoneCall, Retell},
     twilio::Twilio,
-    whatsapp::{Button, OutboundContent, WhatsApp, WhatsAppMessage},
+    whatsapp::{Button, OutboundContent, Recipient, WhatsApp, WhatsAppMessage},
 };
 use serde_json::{Value, json};
 use url::Url;
@@ -119,6 +119,7 @@ fn call() -> CreatePhoneCall {
         from_number: "+15005550106".into(),
         to_number: "+15005550142".into(),
         override_agent_id: "agent_a".into(),
+        override_agent_version: "latest_published",
         metadata: CallMetadata {
             call_id: "c1".into(),
             user_id: "u1".into(),
@@ -131,7 +132,7 @@ fn call() -> CreatePhoneCall {
 }
 
 fn message(content: OutboundContent) -> WhatsAppMessage {
-    WhatsAppMessage { to: "15005550142".into(), content, biz_opaque_callback_data: Some("m1".into()) }
+    WhatsAppMessage { to: Recipient::Phone("15005550142".into()), content, biz_opaque_callback_data: Some("m1".into()) }
 }
 
 fn text() -> WhatsAppMessage {
@@ -160,6 +161,7 @@ async fn retell_creates_a_call() {
         seen.json(),
         json!({
             "from_number": "+15005550106", "to_number": "+15005550142", "override_agent_id": "agent_a",
+            "override_agent_version": "latest_published",
             "metadata": { "call_id": "c1", "user_id": "u1", "call_type": "planning", "attempt_id": "a1" },
             "retell_llm_dynamic_variables": { "current_streak": "3" }, "idempotency_key": "a1",
         })

@@ -136,6 +136,10 @@ pub fn settings_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Sett
     if reserved_call_slots >= call_slots {
         return Err(wrong("RESERVED_CALL_SLOTS", "must be less than CALL_SLOTS"));
     }
+    let user_requests_per_minute = parsed(&lookup, "USER_REQUESTS_PER_MINUTE", Some(120), "must be a whole number")?;
+    if user_requests_per_minute == 0 {
+        return Err(wrong("USER_REQUESTS_PER_MINUTE", "must be at least 1"));
+    }
     let default_charity_id: CharityId =
         parsed(&lookup, "DEFAULT_CHARITY_ID", None, "must be a UUID in lower case with hyphens")?;
     Ok(Settings {
@@ -143,9 +147,14 @@ pub fn settings_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Sett
         default_charity_id,
         agent_sponsor: required(&lookup, "RETELL_AGENT_SPONSOR")?,
         agent_premium: required(&lookup, "RETELL_AGENT_PREMIUM")?,
+        agent_welcome: required(&lookup, "RETELL_AGENT_WELCOME")?,
         from_numbers: from_numbers(&required(&lookup, "FROM_NUMBERS")?)?,
         call_slots,
         reserved_call_slots,
+        whatsapp_per_second: parsed(&lookup, "WHATSAPP_PER_SECOND", Some(80), "must be a whole number")?,
+        sms_per_second: parsed(&lookup, "SMS_PER_SECOND", Some(1), "must be a whole number")?,
+        whatsapp_pair_seconds: parsed(&lookup, "WHATSAPP_PAIR_SECONDS", Some(6), "must be a whole number")?,
+        user_requests_per_minute,
         consent_wording_version: required(&lookup, "CONSENT_WORDING_VERSION")?,
     })
 }
@@ -237,18 +246,28 @@ impl WhatsAppConfig {
 pub struct TwilioConfig {
     pub base_url: Url,
     pub from: String,
+    /// Where Twilio reports what became of a text: `twilio-status`. Without it nothing is reported.
+    pub status_url: Option<Url>,
 }
 
 impl TwilioConfig {
     /// # Errors
     /// Names the first setting that is missing or wrong.
     pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        Ok(Self { base_url: base_url(&lookup, "TWILIO_BASE_URL")?, from: required(&lookup, "TWILIO_FROM")? })
+        let status_url = match optional(&lookup, "TWILIO_STATUS_URL") {
+            Some(_) => Some(base_url(&lookup, "TWILIO_STATUS_URL")?),
+            None => None,
+        };
+        Ok(Self {
+            base_url: base_url(&lookup, "TWILIO_BASE_URL")?,
+            from: required(&lookup, "TWILIO_FROM")?,
+            status_url,
+        })
     }
 
     #[must_use]
     pub fn for_testing(base_url: Url) -> Self {
-        Self { base_url, from: "+15005550106".to_owned() }
+        Self { base_url, from: "+15005550106".to_owned(), status_url: None }
     }
 }
 
@@ -283,6 +302,8 @@ const fn queue_setting(queue: Queue, arn: bool) -> &'static str {
         (Queue::PlanUsers, true) => "PLAN_USERS_QUEUE_ARN",
         (Queue::EraseUsers, false) => "ERASE_USERS_QUEUE_URL",
         (Queue::EraseUsers, true) => "ERASE_USERS_QUEUE_ARN",
+        (Queue::Reviews, false) => "REVIEWS_QUEUE_URL",
+        (Queue::Reviews, true) => "REVIEWS_QUEUE_ARN",
         (Queue::OutboxDead, false) => "OUTBOX_DEAD_QUEUE_URL",
         (Queue::OutboxDead, true) => "OUTBOX_DEAD_QUEUE_ARN",
     }
@@ -375,6 +396,7 @@ mod tests {
             "DEFAULT_CHARITY_ID" => "01931a60-0000-7000-8000-000000000001",
             "RETELL_AGENT_SPONSOR" => "agent_a",
             "RETELL_AGENT_PREMIUM" => "agent_b",
+            "RETELL_AGENT_WELCOME" => "agent_c",
             "FROM_NUMBERS" => "=+15005550106,+44=+447700900999",
             "CONSENT_WORDING_VERSION" => "2026-11",
             "CORS_ORIGINS" => "https://app.ivy.example, http://localhost:3000",
@@ -393,6 +415,8 @@ mod tests {
         let settings = settings_from_env(full).unwrap();
         assert_eq!(settings.app_url, "https://app.ivy.example");
         assert_eq!((settings.call_slots, settings.reserved_call_slots), (20, 4));
+        assert_eq!(settings.user_requests_per_minute, 120);
+        assert_eq!(settings_from_env(with("USER_REQUESTS_PER_MINUTE", "7")).unwrap().user_requests_per_minute, 7);
         assert_eq!(settings.from_numbers[0].0, "+44", "the longest prefix comes first");
         assert_eq!(Deployment::from_env(full).unwrap().log_level, LogLevel::Info);
         assert_eq!(HttpConfig::from_env(full).unwrap().cors_origins.len(), 2);
@@ -406,6 +430,7 @@ mod tests {
         assert!(sentence(&with("APP_URL", "ftp://x")).contains("APP_URL must be"));
         assert!(sentence(&with("CALL_SLOTS", "many")).contains("CALL_SLOTS must be a whole number"));
         assert!(sentence(&with("RESERVED_CALL_SLOTS", "20")).contains("less than CALL_SLOTS"));
+        assert!(sentence(&with("USER_REQUESTS_PER_MINUTE", "0")).contains("USER_REQUESTS_PER_MINUTE"));
         assert!(sentence(&with("FROM_NUMBERS", "+44:+447700900999")).contains("FROM_NUMBERS"));
         assert!(sentence(&with("FROM_NUMBERS", "=+15005550106,=+15005550107")).contains("once"));
         assert!(sentence(&with("DEFAULT_CHARITY_ID", "mind")).contains("DEFAULT_CHARITY_ID"));

@@ -152,10 +152,15 @@ impl<T: FromFields, S: Send + Sync> FromRequest<S> for Keyed<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let headers = request.headers().clone();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let key = read_key(&headers).map_err(|error| Problem::invalid(vec![error]))?;
         let body = input::raw_body(request, state).await?;
+        // A wrong key is told with the wrong fields of the body.
+        let (key, input) = match (read_key(&headers), input::parse(&headers, &body)) {
+            (Ok(key), input) => (key, input?),
+            (Err(fault), Ok(_)) => return Err(Problem::invalid(vec![fault])),
+            (Err(fault), Err(problem)) => return Err(problem.also(fault)),
+        };
         let key = key.map(|key| RequestKey { key, fingerprint: fingerprint(method.as_str(), &path, &body) });
-        Ok(Self { input: input::parse(&headers, &body)?, key })
+        Ok(Self { input, key })
     }
 }
 
@@ -218,5 +223,9 @@ mod tests {
             let (status, problem) = ask("/a", keys, r#"{"count":1}"#).await;
             assert_eq!((status, &problem["errors"][0]["field"]), (422, &serde_json::json!("Idempotency-Key")));
         }
+        let (status, problem) = ask("/a", &["a b"], r#"{"count":-1,"more":2}"#).await;
+        let fields: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["field"].clone()).collect();
+        assert_eq!((status, fields), (422, vec!["count".into(), "more".into(), "Idempotency-Key".into()]));
+        assert_eq!(ask("/a", &["a b"], "no JSON").await.0, 400);
     }
 }

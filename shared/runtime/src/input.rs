@@ -95,6 +95,21 @@ impl Fields {
         }
     }
 
+    /// Whether something is wrong so far: a field that could not be read, or one that nobody took.
+    #[must_use]
+    pub fn are_wrong(&self) -> bool {
+        !self.errors.is_empty() || !self.values.is_empty()
+    }
+
+    /// Adds faults, but for a field that has one already.
+    pub fn note(&mut self, faults: impl IntoIterator<Item = FieldError>) {
+        for fault in faults {
+            if self.errors.iter().all(|known| known.field != fault.field) {
+                self.errors.push(fault);
+            }
+        }
+    }
+
     /// # Errors
     /// Every fault found, and every field that nobody took.
     pub fn finish(mut self) -> Result<(), Vec<FieldError>> {
@@ -303,6 +318,37 @@ impl<T> fmt::Debug for Change<T> {
     }
 }
 
+/// A string of at most `MAX` characters, otherwise as it was sent: proofs and positions, which are compared and never shown.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Sent<const MAX: usize>(pub String);
+
+/// Where a page ended: no `next_cursor` of ours is longer.
+pub type SentCursor = Sent<1024>;
+
+impl<const MAX: usize> TryFrom<String> for Sent<MAX> {
+    type Error = ivy_domain::Invalid;
+    fn try_from(text: String) -> Result<Self, ivy_domain::Invalid> {
+        if text.chars().count() > MAX {
+            return Err(ivy_domain::Invalid::new(format!("must have at most {MAX} characters")));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl<const MAX: usize> std::ops::Deref for Sent<MAX> {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> fmt::Debug for Sent<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sent")
+    }
+}
+
 /// Answers `None` for an absent field, else what `T` reads.
 struct AbsentOr<T>(PhantomData<T>);
 
@@ -386,12 +432,16 @@ pub fn from_name<T: DeserializeOwned>(name: &str) -> Result<T, String> {
 ///     }
 /// }
 /// ```
+/// What is wrong with several fields together can follow: `also(from, to) { … }` is asked where something else is wrong already, so
+/// that all wrong fields are told at once; whoever uses the input checks it in any case. It sees each field as it was read, `None`
+/// for one that could not be, and answers faults.
+///
 /// Derives the OpenAPI schema; a [`Patch`] or [`Change`] field takes `#[schema(required = false, …)]`. Its `Debug` prints
 /// the struct's name only.
 #[macro_export]
 macro_rules! input {
-    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($fields:tt)* }) => {
-        $crate::__fields! { [#[derive(::utoipa::ToSchema)] $(#[$meta])*] $vis $name { $($fields)* } }
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($fields:tt)* } $($also:tt)*) => {
+        $crate::__fields! { [#[derive(::utoipa::ToSchema)] $(#[$meta])*] $vis $name { $($fields)* } $($also)* }
 
         impl<'de> $crate::macros::serde::Deserialize<'de> for $name {
             fn deserialize<D: $crate::macros::serde::Deserializer<'de>>(
@@ -415,10 +465,10 @@ macro_rules! input {
 /// (`#[param(value_type = …)]`) in the OpenAPI document.
 #[macro_export]
 macro_rules! query {
-    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($fields:tt)* }) => {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($fields:tt)* } $($also:tt)*) => {
         $crate::__fields! {
             [#[derive(::utoipa::IntoParams)] #[into_params(parameter_in = Query)] $(#[$meta])*]
-            $vis $name { $($fields)* }
+            $vis $name { $($fields)* } $($also)*
         }
     };
 }
@@ -428,7 +478,7 @@ macro_rules! query {
 macro_rules! __fields {
     ([$(#[$meta:meta])*] $vis:vis $name:ident {
         $($(#[$field_meta:meta])* $field_vis:vis $field:ident : $type:ty),* $(,)?
-    }) => {
+    } $(also($($seen:ident),* $(,)?) $check:block)*) => {
         $(#[$meta])*
         $vis struct $name {
             $($(#[$field_meta])* $field_vis $field: $type,)*
@@ -439,6 +489,12 @@ macro_rules! __fields {
                 mut fields: $crate::input::Fields,
             ) -> ::std::result::Result<Self, ::std::vec::Vec<$crate::macros::FieldError>> {
                 $(let $field = fields.take::<$type>(stringify!($field));)*
+                $(
+                    if fields.are_wrong() {
+                        $(let $seen = $seen.as_ref();)*
+                        fields.note($check);
+                    }
+                )*
                 fields.finish()?;
                 match ($($field,)*) {
                     ($(::std::option::Option::Some($field),)*) => ::std::result::Result::Ok(Self { $($field),* }),

@@ -11,7 +11,7 @@ use ivy_store::Keyring;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
+use crate::{input::SentCursor, problem::Problem};
 
 /// One page of a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -29,7 +29,8 @@ crate::query! {
         #[param(value_type = Option<u8>, minimum = 1, maximum = 100, default = 20)]
         pub limit: Option<Limit>,
         /// Where the page before ended.
-        pub cursor: Option<String>,
+        #[param(value_type = Option<String>, max_length = 1024)]
+        pub cursor: Option<SentCursor>,
     }
 }
 

@@ -106,6 +106,15 @@ impl Problem {
         problem
     }
 
+    /// The same with one more wrong field, if it is about wrong fields.
+    #[must_use]
+    pub fn also(mut self, fault: FieldError) -> Self {
+        if self.status == StatusCode::UNPROCESSABLE_ENTITY.as_u16() {
+            self.errors.push(fault.into());
+        }
+        self
+    }
+
     /// 400: the body is not what it claims to be.
     #[must_use]
     pub fn malformed(detail: impl Into<String>) -> Self {

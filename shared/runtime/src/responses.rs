@@ -30,8 +30,23 @@ fn problem(description: &str) -> Response {
     ResponseBuilder::new().description(description).content(MEDIA_TYPE, content).header("X-Request-Id", id).build()
 }
 
+/// What 429 says in its headers.
+const LIMITS: [(&str, &str); 3] = [
+    ("Retry-After", "Seconds to wait"),
+    ("RateLimit", "How the caller stands: what is left (`r`) and in how many seconds the window ends (`t`)"),
+    ("RateLimit-Policy", "What is allowed: so many requests (`q`) in so many seconds (`w`)"),
+];
+
 fn all(kinds: &[(&str, &str)]) -> BTreeMap<String, RefOr<Response>> {
-    kinds.iter().map(|(status, description)| ((*status).to_owned(), RefOr::T(problem(description)))).collect()
+    let of_kind = |(status, description): &(&str, &str)| {
+        let mut response = problem(description);
+        for (name, says) in LIMITS.iter().filter(|_| *status == TOO_MANY.0) {
+            let header = HeaderBuilder::new().description(Some(*says)).build();
+            response.headers.insert((*name).to_owned(), RefOr::T(header));
+        }
+        ((*status).to_owned(), RefOr::T(response))
+    };
+    kinds.iter().map(of_kind).collect()
 }
 
 /// Of routes that read.

@@ -5,17 +5,22 @@ use jiff::civil::Date;
 
 use crate::problem::Problem;
 
+/// The fault of a span that ends before it begins, in the words of [`in_order`]; for the list of all wrong fields. Takes the fields as
+/// they were read.
+#[must_use]
+pub fn out_of_order(from: Option<&Option<Date>>, to: Option<&Option<Date>>) -> Option<FieldError> {
+    match (from.copied().flatten(), to.copied().flatten()) {
+        (Some(from), Some(to)) if from > to => Some(FieldError::new("from", "must not lie after to")),
+        _ => None,
+    }
+}
+
 /// Checks that a span does not end before it begins.
 ///
 /// # Errors
 /// 422 on `from`.
 pub fn in_order(from: Option<Date>, to: Option<Date>) -> Result<(), Problem> {
-    match (from, to) {
-        (Some(from), Some(to)) if from > to => {
-            Err(Problem::invalid(vec![FieldError::new("from", "must not lie after to")]))
-        }
-        _ => Ok(()),
-    }
+    out_of_order(Some(&from), Some(&to)).map_or(Ok(()), |fault| Err(Problem::invalid(vec![fault])))
 }
 
 /// The span of an answer that is counted from all items in it: `to` by default today, `from` by default so many days before

@@ -3,13 +3,18 @@
 //! [`run`] reads the configuration and the secret, makes one shared HTTP client for all AWS clients (each would otherwise
 //! load the trust roots for itself), opens the table, and hands a [`Start`] to the closure that is the binary. Clients of
 //! queues, timers, mail and providers are made only when a function asks for them, and with them their settings and keys
-//! are read, so a function needs only what it uses.
+//! are read, so a function needs only what it uses; so is the HTTP client of the providers, which reads the roots once more.
 //!
 //! Region, credentials and `AWS_ENDPOINT_URL` come from the environment; no profile files are looked for. The table is
 //! read once during init, where the CPU is full and the wait is free: the first TLS handshake happens there. A start that
 //! fails writes one JSON line and exits with 1, so that Lambda reports the sentence and not a time-out.
 
-use std::{future::Future, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    process::ExitCode,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use aws_config::{
     BehaviorVersion, SdkConfig,
@@ -71,7 +76,8 @@ pub struct Start {
     deployment: Deployment,
     sdk: SdkConfig,
     secrets: Secrets,
-    http: reqwest::Client,
+    /// For the providers, made when a function first asks for one: it reads the trust roots, and most functions talk to none.
+    http: OnceLock<reqwest::Client>,
     ivy: Ivy,
 }
 
@@ -157,6 +163,14 @@ impl Bare {
     }
 }
 
+/// Where Twilio reports what became of a text.
+///
+/// # Errors
+/// When the setting is wrong.
+pub fn sms_status_url() -> Result<Option<reqwest::Url>, StartError> {
+    Ok(TwilioConfig::from_env(config::process_environment)?.status_url)
+}
+
 /// Installs telemetry, and a hook that says where the process panicked.
 fn watch(level: LogLevel) {
     telemetry::install(level);
@@ -210,7 +224,7 @@ impl Start {
         let secrets = secrets?;
         telemetry::best_effort("warm_up_table", warmed);
         let ivy = Ivy::new(open(secrets.keyring()?), Arc::new(SystemClock), Arc::new(settings));
-        Ok(Self { deployment, sdk, secrets, http: ivy_providers::http_client(), ivy })
+        Ok(Self { deployment, sdk, secrets, http: OnceLock::new(), ivy })
     }
 
     #[must_use]
@@ -228,6 +242,10 @@ impl Start {
         &self.secrets
     }
 
+    fn http(&self) -> reqwest::Client {
+        self.http.get_or_init(ivy_providers::http_client).clone()
+    }
+
     /// The state of a router.
     #[must_use]
     pub fn state(&self) -> AppState {
@@ -238,7 +256,7 @@ impl Start {
     /// When its settings or its key are missing.
     pub fn retell(&self) -> Result<Retell, StartError> {
         let RetellConfig { base_url } = RetellConfig::from_env(config::process_environment)?;
-        Ok(Retell::new(self.http.clone(), base_url, self.secrets.retell_api_key()?))
+        Ok(Retell::new(self.http(), base_url, self.secrets.retell_api_key()?))
     }
 
     /// Nothing where the secret has no key of Stripe: then nobody has paid by it.
@@ -248,22 +266,22 @@ impl Start {
     pub fn stripe(&self) -> Result<Option<Stripe>, StartError> {
         let Ok(key) = self.secrets.stripe_secret_key() else { return Ok(None) };
         let StripeConfig { base_url } = StripeConfig::from_env(config::process_environment)?;
-        Ok(Some(Stripe::new(self.http.clone(), base_url, key)))
+        Ok(Some(Stripe::new(self.http(), base_url, key)))
     }
 
     /// # Errors
     /// When its settings or its token are missing.
     pub fn whatsapp(&self) -> Result<WhatsApp, StartError> {
         let WhatsAppConfig { base_url, phone_number_id } = WhatsAppConfig::from_env(config::process_environment)?;
-        Ok(WhatsApp::new(self.http.clone(), base_url, phone_number_id, self.secrets.whatsapp_token()?))
+        Ok(WhatsApp::new(self.http(), base_url, phone_number_id, self.secrets.whatsapp_token()?))
     }
 
     /// # Errors
     /// When its settings or its account are missing.
     pub fn twilio(&self) -> Result<Twilio, StartError> {
-        let TwilioConfig { base_url, from } = TwilioConfig::from_env(config::process_environment)?;
+        let TwilioConfig { base_url, from, .. } = TwilioConfig::from_env(config::process_environment)?;
         let account_sid = self.secrets.twilio_account_sid()?.expose_secret().to_owned();
-        Ok(Twilio::new(self.http.clone(), base_url, account_sid, self.secrets.twilio_auth_token()?, from))
+        Ok(Twilio::new(self.http(), base_url, account_sid, self.secrets.twilio_auth_token()?, from))
     }
 
     /// # Errors

@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use ivy_domain::{
-    AdminId, CallId, MessageId, SessionId, User, UserId,
+    AdminId, CallId, MessageId, SessionId, User, UserId, WorkoutId,
     admin::AdminRole,
-    call::Call,
+    call::{Call, CallState},
+    scores::ScoreKind,
     stats::Counters,
     streak::Streak,
     wallet::{PeriodRule, Wallet},
     workout::{Workout, WorkoutStatus},
 };
-use jiff::{Timestamp, civil::Date};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{Item, Keyring, StoreError, UserCipher};
+
+/// An analysis that did not come so long after its talk is asked for.
+const ANALYSIS_TAKES: SignedDuration = SignedDuration::from_mins(10);
 
 /// A user with the cipher for what is theirs.
 #[derive(Debug, Clone)]
@@ -45,10 +49,21 @@ impl Agenda {
         self.0.len() >= Self::MOST
     }
 
-    /// The plan that "done" on a day means: the first of that day that is not logged.
+    /// The open plan of a day whose name was said.
     #[must_use]
-    pub fn open_on(&self, date: Date) -> Option<&Workout> {
-        self.0.iter().find(|plan| plan.date == date)
+    pub fn named_on(&self, date: Date, said: &str) -> Option<&Workout> {
+        let said = said.to_lowercase();
+        let is_named = |plan: &&Workout| {
+            let name = plan.planned_activity.as_str().to_lowercase();
+            plan.date == date && (name.contains(&said) || said.contains(&name))
+        };
+        self.0.iter().find(is_named)
+    }
+
+    /// The plan that "done" on a day means: the first of that day that is not logged; of several, the one whose name was said.
+    #[must_use]
+    pub fn open_on(&self, date: Date, said: Option<&str>) -> Option<&Workout> {
+        said.and_then(|said| self.named_on(date, said)).or_else(|| self.0.iter().find(|plan| plan.date == date))
     }
 
     /// Keeps the agenda in step with a workout that was planned, moved or logged, and forgets plans long past.
@@ -61,7 +76,7 @@ impl Agenda {
     }
 
     /// Drops a plan that was deleted.
-    pub fn forget(&mut self, id: ivy_domain::WorkoutId) {
+    pub fn forget(&mut self, id: WorkoutId) {
         self.0.retain(|plan| plan.id != id);
     }
 }
@@ -74,6 +89,24 @@ pub struct Progress {
     pub agenda: Agenda,
     #[serde(default)]
     pub version: u64,
+}
+
+/// A question that a message of ours asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    pub question: Question,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Question {
+    /// A number of 1 to 10.
+    Score(ScoreKind),
+    /// When the plan is to take place instead.
+    NewTime,
+    /// What "stop" was meant to stop.
+    WhatToStop,
 }
 
 /// When we last heard from the user, and what we sent by ourselves.
@@ -90,6 +123,12 @@ pub struct Contact {
     /// When we last said that we did not understand.
     #[serde(default)]
     pub acknowledged_at: Option<Timestamp>,
+    /// What we asked last and have no answer to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+    /// WhatsApp's id of the user for us, hashed: a pointer leads from it to the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whatsapp_user_id: Option<String>,
     /// Automatic replies by local date (the last two days).
     #[serde(default)]
     pub automatic_replies: BTreeMap<Date, u32>,
@@ -201,12 +240,60 @@ pub struct StoredCall {
     /// An operator said what the call achieved: no analysis that comes later says otherwise.
     #[serde(default)]
     pub outcome_recorded: bool,
+    /// What the agent's tools have done in this call, whichever attempt it was.
+    #[serde(default, skip_serializing_if = "Told::is_empty")]
+    pub told: Told,
+    /// When the voice provider is asked again for an analysis that it had not made when it was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis_asked_until: Option<Timestamp>,
 }
 
 impl StoredCall {
     #[must_use]
     pub fn new(call: Call) -> Self {
-        Self { call, analyzed: false, slot: None, outcome_recorded: false }
+        Self {
+            call,
+            analyzed: false,
+            slot: None,
+            outcome_recorded: false,
+            told: Told::default(),
+            analysis_asked_until: None,
+        }
+    }
+
+    /// When the voice provider is asked for the analysis of a talk, if it has not come by then.
+    #[must_use]
+    pub fn analysis_due_at(&self) -> Option<Timestamp> {
+        let awaited = self.call.state == CallState::Completed && !self.analyzed;
+        let attempt = self.call.attempt.as_ref().filter(|attempt| awaited && attempt.provider_call_id.is_some())?;
+        let due = self.call.ended_at.unwrap_or(attempt.claimed_at) + ANALYSIS_TAKES;
+        Some(self.analysis_asked_until.map_or(due, |until| until.max(due)))
+    }
+}
+
+/// What was done in a call while it went on, by the tools of the agent. The analysis that follows tells of the same talk: what
+/// stands here has happened, and is not done again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Told {
+    /// Uses that were carried out, `tool:hash of its words`: told twice, a use has one effect.
+    pub uses: Vec<String>,
+    pub planned: bool,
+    pub logged: Option<WorkoutStatus>,
+    /// What was logged last, for a word that puts it right.
+    pub workout: Option<WorkoutId>,
+    pub scores: Vec<ScoreKind>,
+    pub marked: bool,
+    pub follow_up: bool,
+    pub paused: bool,
+    pub opted_out: bool,
+    pub summary: bool,
+}
+
+impl Told {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -245,7 +332,11 @@ pub struct Session {
     pub user_id: UserId,
     /// The number of the newest token.
     pub current: u64,
+    /// When the newest token replaced the one before.
     pub rotated_at: Timestamp,
+    /// When those before it did, the latest first; only the last seconds'.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Timestamp>,
     pub created_at: Timestamp,
     /// Unix seconds; the table's TTL attribute.
     pub expires_at: i64,

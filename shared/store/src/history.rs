@@ -23,7 +23,7 @@ use crate::{
     Item, PageOf, Profile, Store, StoreError, StoredCall, UserCipher,
     entities::{entity_of, from_item, profile_from, string_of},
     keys,
-    reads::string,
+    reads::{string, take},
 };
 
 /// How many queries one page may take where a filter passes over nearly everything.
@@ -103,6 +103,26 @@ pub struct Receipt {
     /// Such as `2026-11`.
     pub month: String,
     pub lines: Vec<ReceiptLine>,
+}
+
+impl Receipt {
+    #[must_use]
+    pub fn donated(&self) -> Pence {
+        self.lines.iter().map(|line| line.amount).sum()
+    }
+
+    #[must_use]
+    pub fn donations(&self) -> u32 {
+        let count: i64 = self.lines.iter().map(|line| line.donations).sum();
+        u32::try_from(count).unwrap_or_default()
+    }
+}
+
+impl crate::Store {
+    /// The receipt of a month, if something was given in it.
+    pub async fn receipt_of(&self, user: UserId, month: &str) -> Result<Option<Receipt>, StoreError> {
+        self.get(keys::receipt(user, month)).await?.map(|item| receipt(&item)).transpose()
+    }
 }
 
 const AMOUNT: &str = "amount";
@@ -237,9 +257,14 @@ impl Store {
         }
     }
 
-    /// A workout by its id. One read, and a second for a workout that moved to another day.
+    /// A workout by its id, of a user who is still there. One batch, and a second read for a workout that moved to another day.
     pub async fn workout(&self, user: UserId, id: WorkoutId) -> Result<Option<Workout>, StoreError> {
-        let mut found = self.get(keys::workout_by_id(user, id)).await?;
+        let (profile, key) = (keys::profile(user), keys::workout_by_id(user, id));
+        let mut items = self.batch_get(vec![profile.clone(), key.clone()]).await?;
+        if take(&mut items, &profile).is_none() {
+            return Ok(None);
+        }
+        let mut found = take(&mut items, &key);
         if let Some(date) = found.as_ref().and_then(|item| string_of(item, "moved_to")) {
             let date: Date = date.parse().map_err(|e| StoreError::unreadable("moved", e))?;
             found = self.get(keys::workout(user, date, id)).await?;

@@ -2,17 +2,17 @@
 //!
 //! | entity | pk | sk | indexes |
 //! |---|---|---|---|
-//! | user | `USER#<id>` | `ME#PROFILE` | gsi2 `TZ#<zone>#<shard>` / user id, only while days are planned for the user |
+//! | user | `USER#<id>` | `ME#PROFILE` | gsi2 `TZ#<zone>#<shard>` / user id, only while days are planned for the user or messages may go out |
 //! | streak and open plans | `USER#<id>` | `ME#PROGRESS` | |
 //! | wallet | `USER#<id>` | `ME#WALLET` | |
 //! | counters and scores | `USER#<id>` | `ME#COUNTERS` | |
 //! | when we last heard from the user | `USER#<id>` | `ME#CONTACT` | |
-//! | workout | `USER#<id>` | `WORKOUT#<date>#<id>` | |
+//! | workout | `USER#<id>` | `WORKOUT#<date>#<id>` | gsi1 `REMIND#<shard>` / planned time, until its reminder was sent |
 //! | where a workout went, or that it was deleted | `USER#<id>` | `WORKOUT#<date>#<id>` | |
-//! | call | `USER#<id>` | `CALL#<id>` | gsi1 `DUE#<shard>` / next time it needs attention, while not terminal |
+//! | call | `USER#<id>` | `CALL#<id>` | gsi1 `DUE#<shard>` / next time it needs attention, until it is over and its analysis was taken in |
 //! | transcript of a call | `USER#<id>` | `TRANSCRIPT#<call id>` | TTL 90 days |
 //! | donation | `USER#<id>` | `DONATION#<id>` | |
-//! | receipt of a month: sums by charity and giver | `USER#<id>` | `RECEIPT#<yyyy-mm>` | |
+//! | receipt of a month: sums by charity and giver | `USER#<id>` | `RECEIPT#<yyyy-mm>` | gsi2 `RECEIPTS#<yyyy-mm>#<shard>` / user id |
 //! | message | `USER#<id>` | `MESSAGE#<id>` | |
 //! | score, life marker | `USER#<id>` | `SCORE#<id>`, `MARKER#<id>` | |
 //! | session family | `USER#<id>` | `SESSION#<id>` | TTL |
@@ -20,6 +20,7 @@
 //! | erasure asked for, then its tombstone | `USER#<id>` | `ERASURE` | |
 //! | unique phone, unique e-mail | `PHONE#<keyed hash>`, `EMAIL#<keyed hash>` | `OWNER` | |
 //! | provider's message id to ours | `WHATSAPP#<keyed hash>`, `TWILIO#<keyed hash>` | `OWNER` | TTL 30 days |
+//! | WhatsApp's id of a user | `WHATSAPP_USER#<keyed hash>` | `OWNER` | |
 //! | processed event | `EVENT#<provider>#<keyed hash of id>` | `SEEN` | TTL 30 days |
 //! | idempotency record of a user | `USER#<id>` | `IDEMPOTENCY#<hash of key>` | TTL 24 hours |
 //! | idempotency record of nobody's | `IDEMPOTENCY#<subject>#<hash of key>` | `RESPONSE` | TTL 24 hours |
@@ -199,6 +200,12 @@ pub fn donations_from(at: jiff::Timestamp) -> String {
     format!("{DONATIONS}{}", id_at(at))
 }
 
+/// Whose WhatsApp's id of a person for us is; the id as we keep it, hashed.
+#[must_use]
+pub fn whatsapp_user(hashed_id: &str) -> Key {
+    Key::new(format!("WHATSAPP_USER#{hashed_id}"), "OWNER")
+}
+
 /// A donation that is nobody's any more, among those of its month.
 #[must_use]
 pub fn ledger_line(month: &str, id: DonationId) -> Key {
@@ -208,7 +215,12 @@ pub fn ledger_line(month: &str, id: DonationId) -> Key {
 
 #[must_use]
 pub fn audit(subject: &str, at: jiff::Timestamp, id: &str) -> Key {
-    Key::new(format!("AUDIT#{subject}"), format!("{}#{id}", sortable(at)))
+    Key::new(audit_partition(subject), format!("{}#{id}", sortable(at)))
+}
+
+#[must_use]
+pub fn audit_partition(subject: &str) -> String {
+    format!("AUDIT#{subject}")
 }
 
 #[must_use]
@@ -313,6 +325,18 @@ pub fn zone_partition(zone: &str, shard: u64) -> String {
 #[must_use]
 pub fn due_partition(shard: u64) -> String {
     format!("DUE#{shard}")
+}
+
+/// The shard's planned workouts that nobody was reminded of, by their times.
+#[must_use]
+pub fn remind_partition(shard: u64) -> String {
+    format!("REMIND#{shard}")
+}
+
+/// The shard's users to whom a month has a receipt.
+#[must_use]
+pub fn receipts_partition(month: &str, shard: u64) -> String {
+    format!("RECEIPTS#{month}#{shard}")
 }
 
 /// A time as text that sorts: whole seconds in UTC.

@@ -22,13 +22,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use crypto::{Keyring, TokenKey, UserCipher};
 pub use entities::{
-    AdminAccount, Agenda, Contact, IdempotencyRecord, Line, Me, MessageOwner, Profile, Progress, Session,
-    SignInRequest, Slot, StoredCall, Transcript,
+    AdminAccount, Agenda, Asked, Contact, IdempotencyRecord, Line, Me, MessageOwner, Profile, Progress, Question,
+    Session, SignInRequest, Slot, StoredCall, Told, Transcript,
 };
 pub use error::StoreError;
 pub use history::{CALLED_AHEAD, Days, MarkerEntry, Receipt, ReceiptLine, ScoreEntry, Span};
 pub use partition::{AuditEntry, ConsentWord, Erasable, ErasableKind, Erasure, Exported, LedgerLine};
-pub use reads::PageOf;
+pub use reads::{PageOf, SealedMessage};
 pub use schema::create_table;
 pub use transaction::Transaction;
 

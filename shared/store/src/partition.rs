@@ -65,6 +65,8 @@ pub enum ErasableKind {
     Donation(Box<Donation>),
     /// The pointer that leads from the provider's id (as we keep it, hashed) to it.
     Message { via: Via, provider_id: Option<String> },
+    /// The pointer that leads from WhatsApp's id of the user (as we keep it, hashed) to them.
+    Contact { whatsapp_user_id: String },
     /// Nothing.
     Other,
 }
@@ -148,6 +150,33 @@ impl Store {
         Ok(found)
     }
 
+    /// What was done about a user that may be asked after, oldest first, with the reasons opened. A query for every megabyte.
+    pub async fn audit_of(&self, profile: &Profile) -> Result<Vec<AuditEntry>, StoreError> {
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", string(keys::audit_partition(&profile.user.id.to_string())))
+                .consistent_read(true)
+                .set_exclusive_start_key(start);
+            let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+            for item in answer.items.unwrap_or_default() {
+                let entry: AuditEntry = from_item("audit", item)?;
+                let open = |sealed: &String| profile.cipher.open("audit_reason", sealed);
+                let reason = entry.reason.as_ref().map(open).transpose()?;
+                found.push(AuditEntry { reason, ..entry });
+            }
+            start = answer.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// Somebody's wish to be forgotten, or its tombstone.
     pub async fn erasure(&self, user: UserId) -> Result<Option<Erasure>, StoreError> {
         self.get_as("erasure", keys::erasure(user)).await
@@ -196,6 +225,8 @@ fn erasable(item: Item) -> Result<Erasable, StoreError> {
             let via = via.ok_or_else(|| StoreError::unreadable("message", "via is missing"))?;
             ErasableKind::Message { via, provider_id: string_of(&item, "provider_id").map(str::to_owned) }
         }
+        "contact" => string_of(&item, "whatsapp_user_id")
+            .map_or(ErasableKind::Other, |id| ErasableKind::Contact { whatsapp_user_id: id.to_owned() }),
         _ => ErasableKind::Other,
     };
     Ok(Erasable { sk, kind })

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, Select};
 use ivy_domain::{
     CallId, CharityId, CompanyId, Email, MessageId, SessionId, UserId, WorkoutId, charity::Charity, company::Company,
     message::Message, workout::Workout,
@@ -11,8 +11,8 @@ use jiff::{Timestamp, civil::Date};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AdminAccount, IdempotencyRecord, Item, Line, Me, MessageOwner, Profile, Session, SignInRequest, Slot, Store,
-    StoreError, StoredCall, Transcript, UserCipher,
+    AdminAccount, Contact, IdempotencyRecord, Item, Line, Me, MessageOwner, Profile, Session, SignInRequest, Slot,
+    Store, StoreError, StoredCall, Transcript, UserCipher,
     entities::{entity_of, from_item, profile_from, string_of},
     keys::{self, Key},
 };
@@ -22,6 +22,24 @@ use crate::{
 pub struct PageOf<T> {
     pub items: Vec<T>,
     pub next: Option<String>,
+}
+
+/// A message as it lies in the table, its words sealed.
+#[derive(Clone)]
+pub struct SealedMessage(Item);
+
+impl std::fmt::Debug for SealedMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealedMessage")
+    }
+}
+
+impl SealedMessage {
+    /// # Errors
+    /// When it is not its owner's profile, or unreadable.
+    pub fn open(self, owner: &Profile) -> Result<Message, StoreError> {
+        open_message(self.0, &owner.cipher)
+    }
 }
 
 /// Keys asked for again when the table returned only some of a batch.
@@ -36,7 +54,7 @@ fn is_at(item: &Item, key: &Key) -> bool {
 }
 
 /// Takes the item of a key out of a batch.
-fn take(items: &mut Vec<Item>, key: &Key) -> Option<Item> {
+pub(crate) fn take(items: &mut Vec<Item>, key: &Key) -> Option<Item> {
     let index = items.iter().position(|item| is_at(item, key))?;
     Some(items.swap_remove(index))
 }
@@ -202,21 +220,29 @@ impl Store {
         self.get(keys::profile(user)).await?.map(|item| profile_from(item, &self.keyring)).transpose()
     }
 
-    /// The profiles of up to 100 users; those that are gone are left out. One batch.
-    pub async fn profiles(&self, users: &[UserId]) -> Result<Vec<Profile>, StoreError> {
+    /// The profiles of up to 50 users, each with what is known of its contacts; those that are gone are left out. One batch.
+    pub async fn profiles_and_contacts(&self, users: &[UserId]) -> Result<Vec<(Profile, Contact)>, StoreError> {
         if users.is_empty() {
             return Ok(Vec::new());
         }
-        let items = self.batch_get(users.iter().map(|user| keys::profile(*user)).collect()).await?;
-        // One that cannot be read must not keep the others from their day.
-        let open = |item| match profile_from(item, &self.keyring) {
-            Ok(profile) => Some(profile),
-            Err(error) => {
+        let wanted = users.iter().flat_map(|user| [keys::profile(*user), keys::contact(*user)]).collect();
+        let (mut profiles, mut contacts) = (Vec::new(), HashMap::new());
+        for item in self.batch_get(wanted).await? {
+            let owner = string_of(&item, "pk").unwrap_or_default().to_owned();
+            let read = match entity_of(&item) {
+                "contact" => from_item("contact", item).map(|contact: Contact| drop(contacts.insert(owner, contact))),
+                _ => profile_from(item, &self.keyring).map(|profile| profiles.push(profile)),
+            };
+            // One that cannot be read must not keep the others from their day.
+            if let Err(error) = read {
                 tracing::error!(event = "profile_unreadable", %error);
-                None
             }
+        }
+        let with_contact = |profile: Profile| {
+            let contact = contacts.remove(&keys::user_partition(profile.user.id)).unwrap_or_default();
+            (profile, contact)
         };
-        Ok(items.into_iter().filter_map(open).collect())
+        Ok(profiles.into_iter().map(with_contact).collect())
     }
 
     /// The workouts of one local day, in the order of their ids. Stubs of moved ones are left out.
@@ -243,16 +269,15 @@ impl Store {
         Ok(PageOf { items, next: page.next })
     }
 
-    /// A page of a user's messages, opened with their cipher.
+    /// A page of a user's messages, which their profile opens.
     pub async fn list_messages(
         &self,
-        profile: &Profile,
+        user: UserId,
         limit: u32,
         after: Option<&str>,
-    ) -> Result<PageOf<Message>, StoreError> {
-        let page = self.list(keys::user_partition(profile.user.id), keys::MESSAGES, limit, after).await?;
-        let items = page.items.into_iter().map(|item| open_message(item, &profile.cipher)).collect::<Result<_, _>>()?;
-        Ok(PageOf { items, next: page.next })
+    ) -> Result<PageOf<SealedMessage>, StoreError> {
+        let page = self.list(keys::user_partition(user), keys::MESSAGES, limit, after).await?;
+        Ok(PageOf { items: page.items.into_iter().map(SealedMessage).collect(), next: page.next })
     }
 
     /// A call with its owner's profile and what was said in it. One batch.
@@ -290,17 +315,32 @@ impl Store {
             ivy_domain::values::Contact::Phone(phone) => keys::phone_owner(&self.keyring.phone_hash(phone)),
             ivy_domain::values::Contact::Email(email) => keys::email_owner(&self.keyring.email_hash(email)),
         };
+        self.owner_at(key).await
+    }
+
+    async fn owner_at(&self, key: Key) -> Result<Option<UserId>, StoreError> {
         let found = self.get(key).await?;
         let owner = found.as_ref().and_then(|item| string_of(item, "user_id"));
         owner.map(|id| id.parse().map_err(|e| StoreError::unreadable("owner", e))).transpose()
+    }
+
+    /// Whom WhatsApp's id of a person for us names.
+    pub async fn whatsapp_user_owner(&self, id: &str) -> Result<Option<UserId>, StoreError> {
+        self.owner_at(keys::whatsapp_user(&self.provider_id(id))).await
     }
 
     pub async fn sign_in_request(&self, contact_hash: &str) -> Result<Option<SignInRequest>, StoreError> {
         self.get_as("sign_in", keys::sign_in_request(contact_hash)).await
     }
 
+    /// A session of a user who is still there. One batch.
     pub async fn session(&self, user: UserId, id: SessionId) -> Result<Option<Session>, StoreError> {
-        self.get_as("session", keys::session(user, id)).await
+        let (profile, session) = (keys::profile(user), keys::session(user, id));
+        let mut items = self.batch_get(vec![profile.clone(), session.clone()]).await?;
+        if take(&mut items, &profile).is_none() {
+            return Ok(None);
+        }
+        take(&mut items, &session).map(|item| from_item("session", item)).transpose()
     }
 
     /// The sessions of a user that are open, newest first. A query for each 100 of them.
@@ -420,6 +460,29 @@ impl Store {
         items.iter().map(|item| call_at(item).ok_or_else(|| StoreError::unreadable("call", "its key"))).collect()
     }
 
+    /// How many calls of a shard need attention by `until`. Counted in the index; nothing is brought.
+    pub async fn count_due_calls(&self, shard: u64, until: Timestamp) -> Result<u64, StoreError> {
+        let (mut count, mut start) = (0, None);
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name("gsi1")
+                .select(Select::Count)
+                .key_condition_expression("gsi1pk = :pk AND gsi1sk <= :until")
+                .expression_attribute_values(":pk", string(keys::due_partition(shard)))
+                .expression_attribute_values(":until", string(keys::sortable(until)))
+                .set_exclusive_start_key(start);
+            let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+            count += u64::try_from(answer.count).unwrap_or_default();
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(count);
+            }
+        }
+    }
+
     /// A page of the users of a zone's shard that may be called, by id.
     pub async fn users_of_zone(
         &self,
@@ -428,7 +491,51 @@ impl Store {
         limit: u32,
         after: Option<UserId>,
     ) -> Result<PageOf<UserId>, StoreError> {
-        let pk = keys::zone_partition(zone, shard);
+        self.users_at(keys::zone_partition(zone, shard), limit, after).await
+    }
+
+    /// A page of the users to whom a month has a receipt, by id.
+    pub async fn users_with_receipts(
+        &self,
+        month: &str,
+        shard: u64,
+        limit: u32,
+        after: Option<UserId>,
+    ) -> Result<PageOf<UserId>, StoreError> {
+        self.users_at(keys::receipts_partition(month, shard), limit, after).await
+    }
+
+    /// The workouts of a shard that are planned for `[from, until)` and that nobody was reminded of, by time.
+    pub async fn workouts_to_remind(
+        &self,
+        shard: u64,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(UserId, WorkoutId)>, StoreError> {
+        let (mut found, mut start) = (Vec::new(), None);
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name("gsi1")
+                .key_condition_expression("gsi1pk = :pk AND gsi1sk BETWEEN :from AND :until")
+                .expression_attribute_values(":pk", string(keys::remind_partition(shard)))
+                .expression_attribute_values(":from", string(keys::sortable(from)))
+                .expression_attribute_values(":until", string(keys::sortable(until)))
+                .set_exclusive_start_key(start);
+            let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+            for item in answer.items.unwrap_or_default() {
+                found.push(workout_at(&item).ok_or_else(|| StoreError::unreadable("workout", "its key"))?);
+            }
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn users_at(&self, pk: String, limit: u32, after: Option<UserId>) -> Result<PageOf<UserId>, StoreError> {
         let mut request = self
             .client
             .query()
@@ -497,6 +604,12 @@ pub(crate) fn call_at(item: &Item) -> Option<(UserId, CallId)> {
     let user = string_of(item, "pk")?.strip_prefix("USER#")?.parse().ok()?;
     let call = string_of(item, "sk")?.strip_prefix(keys::CALLS)?.parse().ok()?;
     Some((user, call))
+}
+
+fn workout_at(item: &Item) -> Option<(UserId, WorkoutId)> {
+    let user = string_of(item, "pk")?.strip_prefix("USER#")?.parse().ok()?;
+    let workout = string_of(item, "sk")?.rsplit('#').next()?.parse().ok()?;
+    Some((user, workout))
 }
 
 pub(crate) fn open_message(mut item: Item, cipher: &UserCipher) -> Result<Message, StoreError> {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 use ivy_domain::{
-    CharityId, CompanyId, Email, Pence, SessionId, UserId,
+    CharityId, CompanyId, Email, Pence, ScoreId, SessionId, UserId,
     call::CallState,
     charity::Charity,
     company::Company,
@@ -15,7 +15,7 @@ use ivy_domain::{
     message::Message,
     stats::Counters,
     wallet::{Donation, Wallet},
-    workout::Workout,
+    workout::{Workout, WorkoutStatus},
 };
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
@@ -130,11 +130,11 @@ impl Transaction<'_> {
         self.put(name, key, to_item(name, value), expect)
     }
 
-    /// The profile, with its place in the index of its zone while days are planned for the user.
+    /// The profile, with its place in the index of its zone while jobs look after the user.
     pub fn user(&mut self, profile: &Profile) -> &mut Self {
         let user = &profile.user;
         let item = profile_item(profile).map(|mut item| {
-            if user.is_planned_for() {
+            if user.is_looked_after() {
                 let partition = keys::zone_partition(user.timezone.as_str(), keys::shard_of(user.id));
                 item.insert("gsi2pk".to_owned(), string(partition));
                 item.insert("gsi2sk".to_owned(), string(user.id));
@@ -260,8 +260,20 @@ impl Transaction<'_> {
 
     /// A workout on its day.
     pub fn workout(&mut self, workout: &Workout) -> &mut Self {
-        let key = keys::workout(workout.user_id, workout.date, workout.id);
-        self.put_entity("workout", key, workout, &Expect::Version(workout.version))
+        self.put_workout(workout, &Expect::Version(workout.version))
+    }
+
+    /// A workout, with its place among those to be reminded of while it is planned for a time and its reminder was not sent.
+    fn put_workout(&mut self, workout: &Workout, expect: &Expect) -> &mut Self {
+        let item = to_item("workout", workout).map(|mut item| {
+            let open = workout.status == WorkoutStatus::Planned && !workout.reminded;
+            if let Some(time) = workout.planned_time.filter(|_| open) {
+                item.insert("gsi1pk".to_owned(), string(keys::remind_partition(keys::shard_of(workout.user_id))));
+                item.insert("gsi1sk".to_owned(), string(keys::sortable(time)));
+            }
+            item
+        });
+        self.put("workout", keys::workout(workout.user_id, workout.date, workout.id), item, expect)
     }
 
     /// A workout that moves from another day: its new item, and at its id's own key a stub that says where it went.
@@ -274,8 +286,7 @@ impl Transaction<'_> {
             // Back home: the stub gives way. The version of the item that moved was checked by its deletion.
             let mut home_again = workout.clone();
             home_again.version += 1;
-            let key = keys::workout(workout.user_id, home, workout.id);
-            return self.put_entity("workout", key, &home_again, &Expect::Anything);
+            return self.put_workout(&home_again, &Expect::Anything);
         }
         let stub = HashMap::from([
             ("moved_to".to_owned(), string(workout.date.to_string())),
@@ -285,8 +296,7 @@ impl Transaction<'_> {
         self.put("moved", keys::workout(workout.user_id, home, workout.id), Ok(stub), &expect);
         let mut moved = workout.clone();
         moved.version += 1;
-        let key = keys::workout(workout.user_id, workout.date, workout.id);
-        self.put_entity("workout", key, &moved, &Expect::Nothing)
+        self.put_workout(&moved, &Expect::Nothing)
     }
 
     /// Deletes a workout. One that had a donation leaves a trace which says so, and nothing of what it was.
@@ -321,7 +331,7 @@ impl Transaction<'_> {
         donations: i64,
     ) -> &mut Self {
         let key = keys::charity_month(charity, &days::month(date), keys::shard_of(user));
-        self.add("charity_total", key, &[("donated", amount.0), ("donations", donations)])
+        self.add("charity_total", key, &[("donated", amount.0), ("donations", donations)], &[])
     }
 
     /// Adds donations to the receipt of the user's month that they were made in.
@@ -334,8 +344,9 @@ impl Transaction<'_> {
         donations: i64,
     ) -> &mut Self {
         let [sum, count] = receipt_sums(charity, company);
-        let key = keys::receipt(user, &days::month(made_on));
-        self.add("receipt", key, &[(&sum, amount.0), (&count, donations)])
+        let month = days::month(made_on);
+        let place = [("gsi2pk", keys::receipts_partition(&month, keys::shard_of(user))), ("gsi2sk", user.to_string())];
+        self.add("receipt", keys::receipt(user, &month), &[(&sum, amount.0), (&count, donations)], &place)
     }
 
     /// Adds to a company's month.
@@ -347,10 +358,17 @@ impl Transaction<'_> {
         amounts: &[(&str, i64)],
     ) -> &mut Self {
         let key = keys::company_month(company, &days::month(date), keys::shard_of(user));
-        self.add("company_total", key, amounts)
+        self.add("company_total", key, amounts, &[])
     }
 
-    fn add(&mut self, name: &'static str, key: Key, amounts: &[(&str, i64)]) -> &mut Self {
+    /// Adds to sums, and sets the item's place in an index.
+    fn add(
+        &mut self,
+        name: &'static str,
+        key: Key,
+        amounts: &[(&str, i64)],
+        place: &[(&'static str, String)],
+    ) -> &mut Self {
         let mut update = Update::builder()
             .table_name(&self.store.table)
             .set_key(Some(key.into()))
@@ -363,21 +381,27 @@ impl Transaction<'_> {
                 .expression_attribute_names(format!("#a{index}"), *attribute)
                 .expression_attribute_values(format!(":a{index}"), number(amount));
         }
-        match update.update_expression(format!("SET #entity = :entity ADD {}", terms.join(", "))).build() {
+        let mut sets = vec!["#entity = :entity".to_owned()];
+        for (attribute, value) in place {
+            sets.push(format!("{attribute} = :{attribute}"));
+            update = update.expression_attribute_values(format!(":{attribute}"), string(value));
+        }
+        match update.update_expression(format!("SET {} ADD {}", sets.join(", "), terms.join(", "))).build() {
             Ok(update) => self.writes.push((name, Write::Update(update))),
             Err(error) => self.failure = Some(StoreError::Refused(error.to_string())),
         }
         self
     }
 
-    /// A call, with its place among the calls that need attention until it is over.
+    /// A call, with its place among the calls that need attention until it is over and its analysis is taken in.
     pub fn call(&mut self, stored: &StoredCall) -> &mut Self {
         let call = &stored.call;
         let item = to_item("call", stored).map(|mut item| {
-            if !call.state.is_terminal() {
-                // While an attempt runs its lease counts, else the time at which the call is due.
-                let live = matches!(call.state, CallState::Initiating | CallState::InProgress);
-                let at = call.attempt.as_ref().filter(|_| live).map_or(call.due_at, |attempt| attempt.lease_until);
+            // While an attempt runs its lease counts, before that the time at which the call is due.
+            let live = matches!(call.state, CallState::Initiating | CallState::InProgress);
+            let at = call.attempt.as_ref().filter(|_| live).map_or(call.due_at, |attempt| attempt.lease_until);
+            let attention = if call.state.is_terminal() { stored.analysis_due_at() } else { Some(at) };
+            if let Some(at) = attention {
                 item.insert("gsi1pk".to_owned(), string(keys::due_partition(keys::shard_of(call.user_id))));
                 item.insert("gsi1sk".to_owned(), string(keys::sortable(at)));
             }
@@ -514,6 +538,18 @@ impl Transaction<'_> {
         self.delete("old_message_owner", keys::provider_message(provider, hashed_id))
     }
 
+    /// Lets WhatsApp's id of a person for us lead to them, for messages that hide the number.
+    pub fn whatsapp_user(&mut self, id: &str, user: UserId) -> &mut Self {
+        let item = HashMap::from([("user_id".to_owned(), string(user))]);
+        let key = keys::whatsapp_user(&self.store.provider_id(id));
+        self.put("whatsapp_user", key, Ok(item), &Expect::Anything)
+    }
+
+    /// Forgets whom WhatsApp's id named; the id as the contact keeps it, hashed.
+    pub fn forget_whatsapp_user(&mut self, hashed_id: &str) -> &mut Self {
+        self.delete("old_whatsapp_user", keys::whatsapp_user(hashed_id))
+    }
+
     /// Remembers a provider's event; fails as `event` if it was there before.
     pub fn processed_event(&mut self, provider: &str, id: &str, now: Timestamp) -> &mut Self {
         let item = HashMap::from([("expires_at".to_owned(), expires(now, REMEMBERED_SECONDS))]);
@@ -599,6 +635,11 @@ impl Transaction<'_> {
 
     pub fn score(&mut self, user: UserId, entry: &ScoreEntry) -> &mut Self {
         self.put_entity("score", keys::score(user, entry.id), entry, &Expect::Nothing)
+    }
+
+    /// Deletes a score of the history, if it is there.
+    pub fn forget_score(&mut self, user: UserId, id: ScoreId) -> &mut Self {
+        self.delete("score", keys::score(user, id))
     }
 
     /// A life marker, its words sealed with the user's key.

@@ -21,6 +21,10 @@ use crate::{
 /// How long a handset rings; Retell's default.
 pub(crate) const RING: SignedDuration = SignedDuration::from_secs(30);
 
+pub(crate) fn new_call_sid() -> String {
+    format!("CA{}", uuid::Uuid::new_v4().simple())
+}
+
 /// One dialling.
 #[derive(Debug, Clone, Serialize)]
 pub struct Ring {
@@ -48,6 +52,10 @@ pub enum CallStatus {
 #[derive(Debug, Clone, Serialize)]
 pub struct SimulatedCall {
     pub call_id: String,
+    /// The carrier's id, which Retell passes on once the call is put through.
+    pub twilio_call_sid: String,
+    /// The person called us.
+    pub inbound: bool,
     pub from: String,
     pub to: String,
     /// `override_agent_id` of the request.
@@ -76,6 +84,12 @@ impl SimulatedCall {
         }
     }
 
+    /// The number of the person.
+    #[must_use]
+    pub fn person(&self) -> &str {
+        if self.inbound { &self.from } else { &self.to }
+    }
+
     pub(crate) fn call_type(&self) -> &str {
         self.metadata.get("call_type").and_then(Value::as_str).unwrap_or_default()
     }
@@ -90,7 +104,7 @@ impl SimulatedCall {
         let mut object = json!({
             "call_id": self.call_id,
             "call_type": "phone_call",
-            "direction": "outbound",
+            "direction": if self.inbound { "inbound" } else { "outbound" },
             "agent_id": self.agent_id.as_deref().unwrap_or("agent_bound_to_number"),
             "agent_version": 1,
             "from_number": self.from,
@@ -103,6 +117,9 @@ impl SimulatedCall {
         }
         if !self.variables.is_empty() {
             put("retell_llm_dynamic_variables", json!(self.variables));
+        }
+        if self.started_at.is_some() {
+            put("telephony_identifier", json!({"twilio_call_sid": self.twilio_call_sid}));
         }
         // Calls that never connected have a start as well: the moment of dialling.
         if let Some(start) = self.started_at.or(self.ended_at.map(|_| self.placed_at)) {
@@ -221,7 +238,7 @@ impl Inner {
 
     /// The call that rings or runs on this phone.
     pub(crate) fn live_call(&self, phone: &str) -> Option<SimulatedCall> {
-        self.state().calls.iter().rev().find(|call| call.to == phone && call.is_live()).cloned()
+        self.state().calls.iter().rev().find(|call| call.person() == phone && call.is_live()).cloned()
     }
 
     /// Rings the phone of a call that was just registered and lets its persona play.
@@ -330,10 +347,87 @@ impl Inner {
         match ended {
             Some(call) => {
                 self.tell("call_ended", 2, &call);
+                self.tell_carrier(&call);
                 true
             }
             None => false,
         }
+    }
+
+    /// The carrier's own callback about the end, which knows neither our ids nor who or what spoke.
+    fn tell_carrier(self: &Arc<Self>, call: &SimulatedCall) {
+        let Some(url) = self.carrier_url() else { return };
+        let status = match (call.started_at, call.disconnection_reason.as_deref()) {
+            (Some(_), _) => "completed",
+            (None, Some("dial_busy" | "user_declined")) => "busy",
+            (None, Some("dial_no_answer")) => "no-answer",
+            (None, _) => "failed",
+        };
+        let seconds = call.duration().map_or(0, |duration| duration.as_secs());
+        let at = call.ended_at.unwrap_or_else(|| self.now());
+        let time = jiff::fmt::rfc2822::to_string(&at.to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default();
+        let form = [
+            ("CallSid", call.twilio_call_sid.clone()),
+            ("AccountSid", self.secrets.twilio_account_sid.clone()),
+            ("From", call.from.clone()),
+            ("To", call.to.clone()),
+            ("Direction", if call.inbound { "inbound" } else { "outbound-api" }.to_owned()),
+            ("CallStatus", status.to_owned()),
+            ("CallDuration", seconds.to_string()),
+            ("SequenceNumber", "3".to_owned()),
+            ("CallbackSource", "call-progress-events".to_owned()),
+            ("Timestamp", time),
+            ("ApiVersion", "2010-04-01".to_owned()),
+        ];
+        let form = form.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        self.emit(Draft::new(Provider::Twilio, url, Content::Form(form), 2));
+    }
+
+    /// The person calls a number of ours. What the API answered to Retell's question says who speaks and what they know; an empty
+    /// answer leaves the number's own agent.
+    pub(crate) fn begin_inbound(self: &Arc<Self>, call_id: &str, phone: &str, answer: &Value) {
+        let setup = &answer["call_inbound"];
+        let variables = setup["dynamic_variables"].as_object().into_iter().flatten();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let now = self.now();
+        let call = SimulatedCall {
+            call_id: call_id.to_owned(),
+            twilio_call_sid: new_call_sid(),
+            inbound: true,
+            from: phone.to_owned(),
+            to: self.secrets.retell_from_number.clone(),
+            agent_id: setup["override_agent_id"].as_str().map(str::to_owned),
+            status: CallStatus::Registered,
+            metadata: setup["metadata"].as_object().cloned().unwrap_or_default(),
+            variables: variables.map(|(name, value)| (name.clone(), text(value))).collect(),
+            idempotency_key: None,
+            placed_at: now,
+            started_at: None,
+            ended_at: None,
+            disconnection_reason: None,
+            script: None,
+            in_voicemail: false,
+            analysed: false,
+        };
+        self.state().calls.push(call);
+        self.connect(call_id);
+    }
+
+    /// Retell's question about a call to us.
+    pub(crate) fn inbound_question(&self, call_id: &str, phone: &str) -> Vec<u8> {
+        let question = json!({"event": "call_inbound", "call_inbound": {
+            "agent_id": "agent_bound_to_number",
+            "from_number": phone,
+            "to_number": self.secrets.retell_from_number,
+            "call_id": call_id,
+        }});
+        question.to_string().into_bytes()
+    }
+
+    /// What Retell sends when the agent of a running call uses a tool.
+    pub(crate) fn tool_request(&self, call_id: &str, name: &str, args: &Value) -> Option<Vec<u8>> {
+        let call = self.call(call_id).filter(|call| call.status == CallStatus::Ongoing)?;
+        Some(json!({"name": name, "args": args, "call": call.object()}).to_string().into_bytes())
     }
 
     fn analyse(self: &Arc<Self>, call_id: &str) {

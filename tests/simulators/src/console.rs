@@ -8,7 +8,7 @@
 //! | `POST /simulator/faults` | `{clear?, next?: [{provider, fault}], duplicate_webhooks?, reverse_webhooks?, late_ms?, hold_ms?}` |
 //! | `PUT /simulator/persona/{phone}` | `{"persona": "answers", "script": {…}}`, `{"persona": "busy"}` …, `on_whatsapp?` |
 //! | `GET /simulator/handset/{phone}` | the live call, the messages that arrived, the whole thread |
-//! | `POST /simulator/handset/{phone}/{action}` | `answer` (with a script: the whole talk; without: picks up), `hangup` (script), `decline`, `reply` and `sms` (`text`), `tap` (`message_id`, `button`), `look` |
+//! | `POST /simulator/handset/{phone}/{action}` | `answer` (with a script: the whole talk; without: picks up), `hangup` (script), `decline`, `reply` and `sms` (`text`), `voice`, `tap` (`message_id`, `button`), `look`, `call` (the person calls us), `tool` (`name`, `args`: the agent uses one; answers what the API said) |
 //!
 //! Actions answer 204, 404 where there is nothing to act on, 400 for a body that can't be read.
 
@@ -149,6 +149,8 @@ fn call_view(call: &SimulatedCall, now: Timestamp) -> Value {
     let since = call.started_at.unwrap_or(call.placed_at);
     json!({
         "call_id": call.call_id,
+        "inbound": call.inbound,
+        "agent_id": call.agent_id,
         "from": call.from,
         "call_type": call.call_type(),
         "variables": call.variables,
@@ -167,7 +169,7 @@ pub(crate) async fn handset(State(inner): State<Arc<Inner>>, Path(phone): Path<S
     let live = inner.live_call(&phone);
     let (thread, messages) = (inner.thread(&phone), inner.arrived(&phone));
     let state = inner.state();
-    let recent = state.calls.iter().rev().filter(|call| call.to == phone && !call.is_live()).take(20);
+    let recent = state.calls.iter().rev().filter(|call| call.person() == phone && !call.is_live()).take(20);
     let recent: Vec<Value> = recent.map(|call| call_view(call, now)).collect();
     let entry = state.phones.get(&phone);
     let window = entry.and_then(|entry| entry.last_inbound).and_then(|at| at.checked_add(WINDOW).ok());
@@ -191,6 +193,8 @@ struct Action {
     text: Option<String>,
     message_id: String,
     button: String,
+    name: String,
+    args: Value,
     analysis: Option<Value>,
     transcript: Option<String>,
     /// The time since the answer where it is left out.
@@ -220,6 +224,19 @@ pub(crate) async fn act(
         Err(error) => return bad(&error.to_string()),
     };
     let live = inner.live_call(&normal(&phone));
+    match action.as_str() {
+        "call" if live.is_none() => return call_us(&inner, &normal(&phone)).await,
+        "tool" => {
+            let running =
+                live.as_ref().and_then(|call| inner.tool_request(&call.call_id, &request.name, &request.args));
+            let Some(body) = running else { return StatusCode::NOT_FOUND.into_response() };
+            return match inner.ask(&format!("/functions/{}", request.name), body).await {
+                Some(answer) => ok(&answer),
+                None => StatusCode::BAD_GATEWAY.into_response(),
+            };
+        }
+        _ => {}
+    }
     let ringing = live.as_ref().filter(|call| call.status == CallStatus::Registered);
     let done = match action.as_str() {
         "answer" => ringing.is_some_and(|call| match request.analysis {
@@ -247,8 +264,20 @@ pub(crate) async fn act(
             inner.look(&phone);
             true
         }
+        "voice" => {
+            inner.write_voice_note(&phone);
+            true
+        }
         _ => false,
     };
     let status = if done { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND };
     status.into_response()
+}
+
+/// The person calls: the API is asked who speaks, and the call runs.
+async fn call_us(inner: &Arc<Inner>, phone: &str) -> Response {
+    let call_id = format!("call_{}", uuid::Uuid::new_v4().simple());
+    let answer = inner.ask("/inbound", inner.inbound_question(&call_id, phone)).await;
+    inner.begin_inbound(&call_id, phone, &answer.unwrap_or(Value::Null));
+    ok(&json!({"call_id": call_id}))
 }

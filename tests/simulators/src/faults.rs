@@ -44,7 +44,8 @@ pub struct Faults {
 
 #[derive(Debug, Default)]
 struct Settings {
-    queue: VecDeque<(Provider, Fault)>,
+    /// With the number of requests that pass unharmed first.
+    queue: VecDeque<(Provider, usize, Fault)>,
     duplicate: bool,
     reverse: bool,
     late: Duration,
@@ -58,7 +59,12 @@ impl Faults {
 
     /// Queues a fault for the provider's next request that has none yet, whichever endpoint it goes to.
     pub fn next(&self, provider: Provider, fault: Fault) {
-        self.settings().queue.push_back((provider, fault));
+        self.after(0, provider, fault);
+    }
+
+    /// The same, after as many requests to the provider have passed unharmed.
+    pub fn after(&self, passing: usize, provider: Provider, fault: Fault) {
+        self.settings().queue.push_back((provider, passing, fault));
     }
 
     /// Every webhook comes twice.
@@ -94,8 +100,14 @@ impl Faults {
 
     pub(crate) fn take(&self, provider: Provider) -> Option<Fault> {
         let mut settings = self.settings();
-        let position = settings.queue.iter().position(|(for_provider, _)| *for_provider == provider)?;
-        settings.queue.remove(position).map(|(_, fault)| fault)
+        let position = settings.queue.iter().position(|(for_provider, ..)| *for_provider == provider)?;
+        if let Some((_, passing, _)) = settings.queue.get_mut(position)
+            && *passing > 0
+        {
+            *passing -= 1;
+            return None;
+        }
+        settings.queue.remove(position).map(|(.., fault)| fault)
     }
 
     pub(crate) fn duplicates(&self) -> bool {

@@ -81,6 +81,8 @@ impl ThreadEntry {
 pub(crate) struct Phone {
     pub(crate) persona: Option<Persona>,
     pub(crate) no_whatsapp: bool,
+    /// WhatsApp's webhooks name the person by their scoped id only.
+    pub(crate) number_hidden: bool,
     /// Sent STOP by SMS.
     pub(crate) stopped_sms: bool,
     /// Last WhatsApp message of the person: opens the 24-hour window.
@@ -123,15 +125,22 @@ impl Inner {
         self.inbound_whatsapp(phone, text, json!({"type": "text", "text": {"body": text}}));
     }
 
+    pub(crate) fn write_voice_note(self: &Arc<Self>, phone: &str) {
+        let media = Uuid::new_v4().as_u128() % 1_000_000_000_000;
+        let audio = json!({"id": media.to_string(), "mime_type": "audio/ogg; codecs=opus", "sha256": "c2ltdWxhdGVk", "voice": true});
+        self.inbound_whatsapp(phone, "Voice note", json!({"type": "audio", "audio": audio}));
+    }
+
     /// Puts the person's message into the thread, opens the window and queues the webhook.
     fn inbound_whatsapp(self: &Arc<Self>, phone: &str, shown: &str, content: Value) {
         let now = self.now();
         let id = whatsapp::new_message_id(phone);
-        self.with_phone(phone, |entry| {
+        let hidden = self.with_phone(phone, |entry| {
             entry.last_inbound = Some(now);
             entry.thread.push(ThreadEntry::from_person(Via::WhatsApp, id.clone(), shown, now));
+            entry.number_hidden
         });
-        self.emit_whatsapp(&whatsapp::inbound(&normal(phone), &id, now, content), 1);
+        self.emit_whatsapp(&whatsapp::inbound(&normal(phone), hidden, &id, now, content), 1);
     }
 
     pub(crate) fn tap(self: &Arc<Self>, phone: &str, message_id: &str, button: &str) -> bool {

@@ -16,12 +16,15 @@ mod faults;
 mod handset;
 mod persona;
 mod retell;
+mod retell_admin;
 mod server;
 mod sign;
 mod stripe;
 mod twilio;
+mod twilio_admin;
 mod webhooks;
 mod whatsapp;
+mod whatsapp_admin;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -100,6 +103,22 @@ pub enum Delivery {
     },
 }
 
+/// What somebody set up at the providers, in their wire formats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Setup {
+    /// Retell's agents and language models in their latest versions.
+    pub agents: Vec<serde_json::Value>,
+    pub llms: Vec<serde_json::Value>,
+    pub retell_numbers: Vec<serde_json::Value>,
+    /// WhatsApp's templates with their status.
+    pub templates: Vec<serde_json::Value>,
+    /// Whether the business account's webhooks go to our app.
+    pub app_subscribed: bool,
+    pub twilio_numbers: Vec<serde_json::Value>,
+    /// How many requests changed any of this.
+    pub writes: usize,
+}
+
 /// Handle to running simulators; clones share one world.
 #[derive(Clone)]
 pub struct Simulators {
@@ -136,6 +155,10 @@ pub(crate) struct State {
     pub(crate) idempotency: HashMap<String, (String, Timestamp)>,
     /// Stripe's customers: id and e-mail address.
     pub(crate) customers: BTreeMap<String, String>,
+    /// What is set up at Retell, Meta and Twilio.
+    pub(crate) workspace: retell_admin::Workspace,
+    pub(crate) account: whatsapp_admin::Account,
+    pub(crate) twilio_numbers: twilio_admin::Numbers,
     pub(crate) outgoing: Vec<webhooks::Draft>,
     pub(crate) posted: webhooks::PostedCounts,
 }
@@ -165,9 +188,14 @@ impl Simulators {
     /// When the address can't be bound, or the client that posts webhooks can't be built.
     pub async fn start(secrets: Secrets, listen: SocketAddr, delivery: Delivery) -> std::io::Result<Self> {
         let listener = tokio::net::TcpListener::bind(listen).await?;
-        let http = match delivery {
+        let http = match &delivery {
             Delivery::Manual => None,
-            Delivery::Post { .. } => Some(webhooks::client().map_err(std::io::Error::other)?),
+            Delivery::Post { twilio, .. } => Some(webhooks::client(twilio.host_str()).map_err(std::io::Error::other)?),
+        };
+        let state = State {
+            workspace: retell_admin::Workspace::with_number(&secrets.retell_from_number),
+            twilio_numbers: twilio_admin::Numbers::with_number(&secrets.twilio_from),
+            ..State::default()
         };
         let inner = Arc::new(Inner {
             secrets,
@@ -176,7 +204,7 @@ impl Simulators {
             faults: Faults::default(),
             templates: whatsapp::Templates::of_repository(),
             http,
-            state: Mutex::new(State::default()),
+            state: Mutex::new(state),
         });
         tokio::spawn(server::serve(listener, Arc::clone(&inner)));
         Ok(Self { inner })
@@ -221,6 +249,38 @@ impl Simulators {
     #[must_use]
     pub fn customers(&self) -> BTreeMap<String, String> {
         self.inner.state().customers.clone()
+    }
+
+    /// What is set up at the providers: agents, numbers, templates.
+    #[must_use]
+    pub fn setup(&self) -> Setup {
+        let state = self.inner.state();
+        Setup {
+            agents: state.workspace.agents(),
+            llms: state.workspace.llms(),
+            retell_numbers: state.workspace.numbers(),
+            templates: state.account.templates.clone(),
+            app_subscribed: state.account.subscribed,
+            twilio_numbers: state.twilio_numbers.owned.clone(),
+            writes: state.workspace.writes() + state.account.writes + state.twilio_numbers.writes,
+        }
+    }
+
+    /// One more number in Retell's workspace, as if it had been bought or imported there.
+    pub fn add_retell_number(&self, number: &str) {
+        self.inner.state().workspace.add_number(number);
+    }
+
+    /// One more number of our Twilio account.
+    pub fn add_twilio_number(&self, number: &str) {
+        self.inner.state().twilio_numbers.add(number);
+    }
+
+    /// Meta's review of every template that was submitted: `APPROVED`, `REJECTED` or another of its words.
+    pub fn review_templates(&self, status: &str) {
+        for template in &mut self.inner.state().account.templates {
+            template["status"] = status.into();
+        }
     }
 
     /// Sets the clock of timestamps, signatures, the 24-hour window and idempotency keys. Phones that have rung for 30 seconds by it stop.
@@ -299,6 +359,41 @@ impl Simulators {
     #[track_caller]
     pub fn decline(&self, call_id: &str) {
         assert!(self.inner.decline(call_id), "decline: {call_id} is not ringing");
+    }
+
+    /// The person calls us: Retell's question, to be handed to the API. [`Simulators::begin_inbound`] takes its answer.
+    #[must_use]
+    pub fn call_in(&self, phone: &str) -> (String, Webhook) {
+        let call_id = format!("call_{}", uuid::Uuid::new_v4().simple());
+        let body = self.inner.inbound_question(&call_id, phone);
+        (call_id, self.inner.sign_own(Provider::Retell, "/webhooks/retell/inbound", body))
+    }
+
+    /// The call goes on as the API answered, and is being talked on.
+    pub fn begin_inbound(&self, call_id: &str, phone: &str, answer: &serde_json::Value) {
+        self.inner.begin_inbound(call_id, phone, answer);
+    }
+
+    /// The agent of a running call uses a tool: what Retell sends for it.
+    ///
+    /// # Panics
+    /// When the call is not running.
+    #[must_use]
+    #[track_caller]
+    pub fn use_tool(&self, call_id: &str, name: &str, args: &serde_json::Value) -> Webhook {
+        let body = self.inner.tool_request(call_id, name, args);
+        let body = body.unwrap_or_else(|| panic!("use_tool: {call_id} is not running"));
+        self.inner.sign_own(Provider::Retell, &format!("/webhooks/retell/functions/{name}"), body)
+    }
+
+    /// Whether the person hides their number from WhatsApp's webhooks behind a username (they don't until told otherwise).
+    pub fn set_number_hidden(&self, phone: &str, hidden: bool) {
+        self.inner.with_phone(phone, |entry| entry.number_hidden = hidden);
+    }
+
+    /// The person sends a voice note on WhatsApp.
+    pub fn voice_note(&self, phone: &str) {
+        self.inner.write_voice_note(phone);
     }
 
     /// The person writes on WhatsApp, which opens the 24-hour window.

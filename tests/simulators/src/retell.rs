@@ -29,17 +29,17 @@ pub(crate) fn error(status: StatusCode, message: &str) -> Response {
     server::json(status, &json!({"status": "error", "message": message}))
 }
 
-fn bad(message: impl AsRef<str>) -> Response {
+pub(crate) fn bad(message: impl AsRef<str>) -> Response {
     error(StatusCode::BAD_REQUEST, message.as_ref())
 }
 
 /// The refusal of a request without our key.
-fn unauthorised(inner: &Inner, headers: &HeaderMap) -> Option<Response> {
+pub(crate) fn unauthorised(inner: &Inner, headers: &HeaderMap) -> Option<Response> {
     let authorised = header(headers, "authorization") == format!("Bearer {}", inner.secrets.retell_api_key);
     (!authorised).then(|| error(StatusCode::UNAUTHORIZED, "Invalid API Key"))
 }
 
-fn not_found() -> Response {
+pub(crate) fn not_found() -> Response {
     error(StatusCode::NOT_FOUND, "The requested resource was not found")
 }
 
@@ -126,6 +126,8 @@ pub(crate) async fn create_phone_call(State(inner): State<Arc<Inner>>, headers: 
         }
         let call = SimulatedCall {
             call_id,
+            twilio_call_sid: crate::calls::new_call_sid(),
+            inbound: false,
             from: new.from,
             to: new.to,
             agent_id: new.agent_id,

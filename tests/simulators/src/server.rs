@@ -15,13 +15,15 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{delete, get, post, put},
+    routing::{delete, get, patch, post, put},
     serve::IncomingStream,
 };
 use serde_json::Value;
 use tokio::net::TcpListener;
 
-use crate::{Fault, Inner, Provider, console, retell, stripe, twilio, whatsapp};
+use crate::{
+    Fault, Inner, Provider, console, retell, retell_admin, stripe, twilio, twilio_admin, whatsapp, whatsapp_admin,
+};
 
 /// A second handle on the request's socket, to close it with.
 #[derive(Clone)]
@@ -52,12 +54,34 @@ fn router(inner: Arc<Inner>) -> Router {
         .route("/v2/delete-call/{call_id}", delete(retell::delete_call))
         .route("/v3/list-calls", post(retell::list_calls))
         .route("/get-concurrency", get(retell::get_concurrency))
+        .route("/create-retell-llm", post(retell_admin::create_llm))
+        .route("/get-retell-llm/{llm_id}", get(retell_admin::get_llm))
+        .route("/v2/list-retell-llms", get(retell_admin::list_llms))
+        .route("/update-retell-llm/{llm_id}", patch(retell_admin::update_llm))
+        .route("/create-agent", post(retell_admin::create_agent))
+        .route("/get-agent/{agent_id}", get(retell_admin::get_agent))
+        .route("/v2/list-agents", get(retell_admin::list_agents))
+        .route("/update-agent/{agent_id}", patch(retell_admin::update_agent))
+        .route("/create-agent-version/{agent_id}", post(retell_admin::create_agent_version))
+        .route("/publish-agent-version/{agent_id}", post(retell_admin::publish_agent_version))
+        .route("/v2/list-phone-numbers", get(retell_admin::list_numbers))
+        .route("/update-phone-number/{phone_number}", patch(retell_admin::update_number))
         .layer(faulty(Provider::Retell));
     let whatsapp = Router::new()
         .route("/{version}/{phone_number_id}/messages", post(whatsapp::messages))
+        .route(
+            "/{version}/{phone_number_id}/message_templates",
+            get(whatsapp_admin::list_templates).post(whatsapp_admin::create_template),
+        )
+        .route(
+            "/{version}/{phone_number_id}/subscribed_apps",
+            get(whatsapp_admin::subscribed_apps).post(whatsapp_admin::subscribe_app),
+        )
         .layer(faulty(Provider::WhatsApp));
     let twilio = Router::new()
-        .route("/2010-04-01/Accounts/{account_sid}/Messages.json", post(twilio::messages))
+        .route("/2010-04-01/Accounts/{account_sid}/Messages.json", post(twilio::messages).get(twilio::list_messages))
+        .route("/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers.json", get(twilio_admin::list_numbers))
+        .route("/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers/{file}", post(twilio_admin::update_number))
         .layer(faulty(Provider::Twilio));
     Router::new()
         .nest("/retell", retell)

@@ -2,16 +2,16 @@
 //!
 //! Twilio has no idempotency key for messages: two requests are two SMS here, as there.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 use uuid::Uuid;
@@ -46,6 +46,15 @@ fn rfc_2822(at: Timestamp) -> Value {
     jiff::fmt::rfc2822::to_string(&at.to_zoned(TimeZone::UTC)).map_or(Value::Null, Value::String)
 }
 
+/// The refusal of a request without our account's credentials.
+pub(crate) fn unauthorised(inner: &Inner, headers: &HeaderMap, account_sid: &str) -> Option<Response> {
+    let secrets = &inner.secrets;
+    let credentials = format!("{}:{}", secrets.twilio_account_sid, secrets.twilio_auth_token);
+    let authorised = header(headers, "authorization") == format!("Basic {}", STANDARD.encode(credentials))
+        && account_sid == secrets.twilio_account_sid;
+    (!authorised).then(|| error(StatusCode::UNAUTHORIZED, 20_003, "Authenticate"))
+}
+
 /// `POST /Accounts/{account_sid}/Messages.json`
 pub(crate) async fn messages(
     State(inner): State<Arc<Inner>>,
@@ -54,11 +63,8 @@ pub(crate) async fn messages(
     body: Bytes,
 ) -> Response {
     let secrets = &inner.secrets;
-    let credentials = format!("{}:{}", secrets.twilio_account_sid, secrets.twilio_auth_token);
-    if header(&headers, "authorization") != format!("Basic {}", STANDARD.encode(credentials))
-        || account_sid != secrets.twilio_account_sid
-    {
-        return error(StatusCode::UNAUTHORIZED, 20_003, "Authenticate");
+    if let Some(refused) = unauthorised(&inner, &headers, &account_sid) {
+        return refused;
     }
     if !header(&headers, "content-type").starts_with("application/x-www-form-urlencoded") {
         return error(StatusCode::BAD_REQUEST, 21_604, "A 'To' phone number is required.");
@@ -124,6 +130,36 @@ pub(crate) async fn messages(
         "uri": format!("/2010-04-01/Accounts/{account_sid}/Messages/{id}.json"),
     });
     server::json(StatusCode::CREATED, &answer)
+}
+
+/// `GET /Accounts/{account_sid}/Messages.json`: what was taken, by recipient and day of UTC, newest first.
+pub(crate) async fn list_messages(
+    State(inner): State<Arc<Inner>>,
+    Path(account_sid): Path<String>,
+    Query(filter): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(refused) = unauthorised(&inner, &headers, &account_sid) {
+        return refused;
+    }
+    let Some(to) = filter.get("To") else { return error(StatusCode::BAD_REQUEST, 20_001, "To is needed here") };
+    let since = filter.get("DateSent>").map(|day| day.parse::<Date>());
+    let since = match since.transpose() {
+        Ok(since) => since,
+        Err(_) => return error(StatusCode::BAD_REQUEST, 20_001, "DateSent is no date"),
+    };
+    let of_day = |at: Timestamp| since.is_none_or(|since| at.to_zoned(TimeZone::UTC).date() >= since);
+    let mut messages: Vec<Value> = inner
+        .thread(to)
+        .into_iter()
+        .filter(|entry| entry.from_ivy && entry.message.via == Via::Sms && of_day(entry.message.at))
+        .map(|entry| {
+            json!({"sid": entry.message.id, "body": entry.message.text, "to": to, "from": inner.secrets.twilio_from,
+                   "status": entry.status, "date_created": rfc_2822(entry.message.at), "direction": "outbound-api"})
+        })
+        .collect();
+    messages.reverse();
+    server::json(StatusCode::OK, &json!({"messages": messages, "page": 0, "page_size": 50, "next_page_uri": null}))
 }
 
 impl Inner {

@@ -62,13 +62,15 @@ pub(crate) struct PostedCounts {
 const LAST_RANK: u32 = 3;
 const OVERTAKING: Duration = Duration::from_secs(2);
 
-pub(crate) fn client() -> reqwest::Result<reqwest::Client> {
+/// `host` is the API's, where it is one of this machine that its resolver need not know (`….localhost`).
+pub(crate) fn client(host: Option<&str>) -> reqwest::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder();
+    if let Some(host) = host.filter(|host| host.ends_with(".localhost")) {
+        // Port 0 stands for the URL's own.
+        builder = builder.resolve(host, std::net::SocketAddr::from(([127, 0, 0, 1], 0)));
+    }
     // Webhooks go to this machine; a proxy of the environment has no business with them.
-    reqwest::Client::builder()
-        .no_proxy()
-        .timeout(Duration::from_secs(10))
-        .redirect(reqwest::redirect::Policy::none())
-        .build()
+    builder.no_proxy().timeout(Duration::from_secs(10)).redirect(reqwest::redirect::Policy::none()).build()
 }
 
 /// The pauses between tries.
@@ -91,6 +93,31 @@ impl Inner {
             (Delivery::Manual, Provider::WhatsApp) => self.public("/webhooks/whatsapp"),
             (Delivery::Manual, Provider::Twilio) => self.public("/webhooks/twilio/sms"),
         }
+    }
+
+    /// Where the carrier tells of phone calls: the address that the number was given (by `ivy-provision`), or the API's own.
+    pub(crate) fn carrier_url(&self) -> Option<Url> {
+        match &self.delivery {
+            Delivery::Post { twilio, .. } => twilio.as_str().strip_suffix("/sms").and_then(|url| Url::parse(url).ok()),
+            Delivery::Manual => Some(self.public("/webhooks/twilio")),
+        }
+    }
+
+    /// Posts a signed body to a path below Retell's webhooks and answers what came back.
+    pub(crate) async fn ask(&self, path: &str, body: Vec<u8>) -> Option<serde_json::Value> {
+        let base = self.webhook_url(Provider::Retell);
+        let url = Url::parse(&format!("{}{path}", base.as_str().trim_end_matches('/'))).ok()?;
+        let webhook = self.signed(&Draft::new(Provider::Retell, url.clone(), Content::Json(body), 0));
+        let mut request = self.http.clone()?.post(url).body(webhook.body);
+        for (name, value) in webhook.headers {
+            request = request.header(name, value);
+        }
+        let answer = request.send().await.ok()?;
+        tracing::info!(path, status = answer.status().as_u16(), "retell asked");
+        if !answer.status().is_success() {
+            return None;
+        }
+        serde_json::from_slice(&answer.bytes().await.ok()?).ok()
     }
 
     /// The public URL with `path` behind it; a stage prefix of the base stays.

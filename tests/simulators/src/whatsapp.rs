@@ -25,7 +25,7 @@ use crate::{
     webhooks::{Content as Body, Draft},
 };
 
-const BUSINESS_ACCOUNT: &str = "100000000000001";
+pub(crate) const BUSINESS_ACCOUNT: &str = "100000000000001";
 
 pub(crate) fn error(status: StatusCode, code: i64, message: &str) -> Response {
     let body = json!({"error": {
@@ -141,7 +141,7 @@ fn button_titles(template: &Value) -> Vec<String> {
 }
 
 /// The numbers of `{{1}}`, `{{2}}` … in a template's body.
-fn placeholders(body: &str) -> BTreeSet<usize> {
+pub(crate) fn placeholders(body: &str) -> BTreeSet<usize> {
     body.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")?.0.trim().parse().ok()).collect()
 }
 
@@ -296,7 +296,11 @@ pub(crate) async fn messages(
 
 impl Inner {
     fn accept(self: &Arc<Self>, request: &Value) -> Result<Value, Refused> {
-        let input = text_at(request, "/to", 20)?;
+        let input = match text_at(request, "/recipient", 100) {
+            // A person without a number is addressed by the id that their messages carry.
+            Ok(id) => id.split_once(".9").map_or("", |(_, digits)| digits),
+            Err(_) => text_at(request, "/to", 20)?,
+        };
         let phone = normal(input);
         if !is_e164(&phone) {
             return Err(parameter("The parameter to is not a phone number"));
@@ -418,18 +422,19 @@ fn scoped_id(phone: &str) -> String {
     format!("{country}.9{}", phone.trim_start_matches('+'))
 }
 
-/// The value of a change that brings a message of the person; `content` has `type` and its part.
-pub(crate) fn inbound(phone: &str, id: &str, now: Timestamp, content: Value) -> Value {
+/// The value of a change that brings a message of the person; `content` has `type` and its part. A hidden number is absent.
+pub(crate) fn inbound(phone: &str, hidden: bool, id: &str, now: Timestamp, content: Value) -> Value {
     let digits = phone.trim_start_matches('+');
     let mut message = content;
-    message["from"] = json!(digits);
+    let mut contact = json!({"profile": {"name": "Mara"}, "user_id": scoped_id(phone)});
+    if !hidden {
+        message["from"] = json!(digits);
+        contact["wa_id"] = json!(digits);
+    }
     message["from_user_id"] = json!(scoped_id(phone));
     message["id"] = json!(id);
     message["timestamp"] = json!(now.as_second().to_string());
-    json!({
-        "contacts": [{"profile": {"name": "Mara"}, "wa_id": digits, "user_id": scoped_id(phone)}],
-        "messages": [message],
-    })
+    json!({"contacts": [contact], "messages": [message]})
 }
 
 /// The value of a change that brings the present status of a message.

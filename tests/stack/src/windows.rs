@@ -135,7 +135,12 @@ fn pro_user(id: UserId, zone: &Zone, now: Timestamp) -> User {
         obstacles: Vec::new(),
         charity_id: None,
         status: UserStatus::default(),
-        consents: Consents { calls: consent.clone(), messages: consent.clone(), data_processing: consent },
+        consents: Consents {
+            calls: consent.clone(),
+            messages: consent.clone(),
+            data_processing: consent,
+            ..Consents::default()
+        },
         created_at: now,
         updated_at: now,
         onboarded_at: Some(now),

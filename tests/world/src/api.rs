@@ -1,27 +1,33 @@
 //! All endpoints as one API: what the tests talk to, and what the OpenAPI document is made of.
 
 use axum::Router;
-use ivy_providers::Secret;
+use ivy_providers::{Secret, whatsapp::WhatsApp};
 use ivy_runtime::AppState;
-use ivy_webhooks::{retell_webhook::RetellKeys, whatsapp_verify::VerifyToken, whatsapp_webhook::AppSecrets};
+use ivy_webhooks::{
+    retell_webhook::RetellKeys, twilio_status::TwilioKeys, whatsapp_verify::VerifyToken, whatsapp_webhook::AppSecrets,
+};
 use utoipa::openapi::{
     ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, SecurityRequirement,
     security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 use utoipa_axum::router::OpenApiRouter;
 
-/// What the webhooks' signatures are checked with.
+/// What the webhooks' signatures are checked with, and who answers strangers.
 #[derive(Debug, Clone)]
 pub struct WebhookSecrets {
+    pub whatsapp: WhatsApp,
     pub retell_api_key: String,
     pub whatsapp_app_secret: String,
     pub whatsapp_verify_token: String,
+    pub twilio_auth_token: String,
 }
 
 /// Every endpoint's router, merged.
 #[must_use]
 pub fn api(secrets: &WebhookSecrets) -> OpenApiRouter<AppState> {
     let secret = |text: &String| Secret::from(text.clone());
+    let retell = || RetellKeys(vec![secret(&secrets.retell_api_key)]);
+    let twilio = || TwilioKeys::of(vec![secret(&secrets.twilio_auth_token)]);
     OpenApiRouter::with_openapi(frame())
         .merge(ivy_auth::request_magic_link::router())
         .merge(ivy_auth::verify_magic_link::router())
@@ -65,10 +71,18 @@ pub fn api(secrets: &WebhookSecrets) -> OpenApiRouter<AppState> {
         .merge(ivy_stats::get_transformation::router())
         .merge(ivy_stats::get_call_stats::router())
         .merge(ivy_stats::record_score::router())
+        .merge(ivy_stats::delete_scores::router())
         .merge(ivy_stats::record_marker::router())
-        .merge(ivy_webhooks::retell_webhook::router(RetellKeys(vec![secret(&secrets.retell_api_key)])))
+        .merge(ivy_webhooks::retell_webhook::router(retell()))
+        .merge(ivy_webhooks::retell_inbound::router(retell()))
+        .merge(ivy_webhooks::retell_function::router(retell()))
+        .merge(ivy_webhooks::twilio_status::router(twilio()))
+        .merge(ivy_webhooks::twilio_sms::router(twilio()))
         .merge(ivy_webhooks::whatsapp_verify::router(VerifyToken(secret(&secrets.whatsapp_verify_token))))
-        .merge(ivy_webhooks::whatsapp_webhook::router(AppSecrets(vec![secret(&secrets.whatsapp_app_secret)])))
+        .merge(ivy_webhooks::whatsapp_webhook::router(
+            AppSecrets(vec![secret(&secrets.whatsapp_app_secret)]),
+            secrets.whatsapp.clone(),
+        ))
         .merge(ivy_system::health::router())
         .merge(ivy_system::api_docs::router())
 }
@@ -111,7 +125,14 @@ pub fn split(secrets: &WebhookSecrets) -> (Router<AppState>, OpenApi) {
 #[must_use]
 pub fn document() -> String {
     let none = || String::from("not a secret");
-    let secrets = WebhookSecrets { retell_api_key: none(), whatsapp_app_secret: none(), whatsapp_verify_token: none() };
+    let nowhere = "http://localhost".parse().expect("an address");
+    let secrets = WebhookSecrets {
+        whatsapp: WhatsApp::new(ivy_providers::http_client(), nowhere, none(), Secret::from(none())),
+        retell_api_key: none(),
+        whatsapp_app_secret: none(),
+        whatsapp_verify_token: none(),
+        twilio_auth_token: none(),
+    };
     let (_, document) = split(&secrets);
     let mut json = document.to_pretty_json().expect("the document can be written as JSON");
     json.push('\n');

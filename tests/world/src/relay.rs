@@ -56,7 +56,8 @@ async fn pass(State(relay): State<Relay>, request: Request) -> Response {
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
     let path = parts.uri.path().to_owned();
     let (party, provider) = party(&path);
-    let writes = path.ends_with("create-phone-call") || party != Party::Retell;
+    let reads = parts.method == axum::http::Method::GET;
+    let writes = path.ends_with("create-phone-call") || (party != Party::Retell && !reads);
     let operation = operation(parts.method.as_str(), &path);
     let passage = Passage { party, operation, entities: Vec::new(), writes };
     let lost = || StatusCode::GATEWAY_TIMEOUT.into_response();
@@ -72,7 +73,8 @@ async fn pass(State(relay): State<Relay>, request: Request) -> Response {
         | Ruling::LostAfter
         | Ruling::CrashAfter => {}
     }
-    let url = format!("{}{path}", relay.simulators.url());
+    let query = parts.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let url = format!("{}{path}{query}", relay.simulators.url());
     let mut onward = relay.http.request(parts.method, url).body(body.clone());
     for name in [header::AUTHORIZATION, header::CONTENT_TYPE] {
         if let Some(value) = parts.headers.get(&name) {

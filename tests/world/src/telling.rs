@@ -65,7 +65,7 @@ impl PersonBuilder {
     /// Planning writes to them in place of calls, so that only calls ring that the test schedules.
     #[must_use]
     pub fn without_planned_calls(self) -> Self {
-        self.onboarding("communication_preference", json!("async"))
+        self.onboarding("morning_window", Value::Null).onboarding("evening_window", Value::Null)
     }
 }
 

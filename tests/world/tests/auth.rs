@@ -54,11 +54,11 @@ fn mailed_token(world: &World) -> String {
     token.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
 }
 
-/// Signed up with an e-mail address; the first link is in the mail.
+/// Signed up with an e-mail address, and the newest link is in the mail: the first one went to the phone.
 async fn signed_up_by_mail(world: &World) -> String {
     let new = json!({"phone": PHONE, "first_name": "Mara", "email": EMAIL});
     let user = world.client().post("/api/users", new, 201).await;
-    world.settle().await;
+    request(world, json!({"email": EMAIL})).await.expect(202);
     user["id"].as_str().unwrap().to_owned()
 }
 
@@ -78,7 +78,12 @@ async fn a_link_by_mail_opens_one_session() {
     let user = signed_up_by_mail(&world).await;
     let mail = world.mailer.sent().pop().unwrap();
     assert_eq!(mail.to, EMAIL);
-    assert!(world.simulators.handset(PHONE).is_empty(), "the link goes by mail, and by nothing else");
+    assert_eq!(world.mailer.sent().len(), 1);
+    assert_eq!(
+        world.simulators.handset(PHONE).len(),
+        1,
+        "the first link goes to the phone, the next where it is asked for"
+    );
     let token = mailed_token(&world);
 
     // A mail scanner opens the link, and tries the API's addresses with it: nothing is used up.
@@ -148,9 +153,34 @@ async fn five_wrong_codes_use_a_request_up() {
         if tries < 5 {
             right.expect(200);
         } else {
-            right.problem(401, "unauthorized");
+            refused_for_long(&right, 900);
+            // A quarter of an hour later codes are looked at again; this one's request is used up.
+            world.clock.set(world.now() + SignedDuration::from_secs(899));
+            refused_for_long(&verify(&world.client(), json!({"phone": PHONE, "code": code})).await, 1);
+            world.clock.set(world.now() + SignedDuration::from_secs(1));
+            verify(&world.client(), json!({"phone": PHONE, "code": code})).await.problem(401, "unauthorized");
         }
     }
+}
+
+/// Who tries codes for somebody else's number from many addresses locks its owner out of codes, but not out of their link.
+#[tokio::test]
+async fn codes_are_limited_for_each_contact_and_links_still_open() {
+    let world = World::new().await;
+    signed_up_by_phone(&world).await;
+    let (code, text) = (world.code_for(PHONE), world.simulators.handset(PHONE)[0].text.clone());
+    for offset in 1..=4 {
+        let wrong = json!({"phone": PHONE, "code": other_code(&code, offset)});
+        verify(&world.client(), wrong).await.problem(401, "unauthorized");
+    }
+    let other = json!({"phone": STRANGER, "code": code});
+    verify(&world.client(), other).await.problem(401, "unauthorized");
+    verify(&world.client(), json!({"phone": PHONE, "code": "no code"})).await.problem(401, "unauthorized");
+    refused_for_long(&verify(&world.client(), json!({"phone": PHONE, "code": code})).await, 900);
+    request(&world, json!({"phone": PHONE})).await.expect(202);
+    let text = world.simulators.handset(PHONE).pop().map_or(text, |message| message.text);
+    let token: String = text.split("#token=").nth(1).unwrap().chars().take_while(char::is_ascii_alphanumeric).collect();
+    verify(&world.client(), json!({"token": token})).await.expect(200);
 }
 
 #[tokio::test]
@@ -177,8 +207,18 @@ async fn a_proof_is_a_link_or_a_code_and_not_both() {
     ] {
         verify(&world.client(), wrong).await.problem(422, "invalid-input");
     }
-    for token in ["", "x", "é", &"é".repeat(40), &"0".repeat(80), &"x".repeat(10_000)] {
+    for token in ["", "x", "é", &"é".repeat(40), &"0".repeat(80), &"x".repeat(256)] {
         verify(&world.client(), json!({"token": token})).await.problem(401, "unauthorized");
+    }
+    for (path, body, field) in [
+        ("/api/auth/verify", json!({"token": "x".repeat(257)}), "token"),
+        ("/api/auth/verify", json!({"phone": PHONE, "code": "1".repeat(17)}), "code"),
+        ("/api/auth/refresh", json!({"refresh_token": "x".repeat(513)}), "refresh_token"),
+        ("/api/admin/auth/login", json!({"email": EMAIL, "password": "x".repeat(201)}), "password"),
+    ] {
+        let reply = world.client().try_post(path, &body).await;
+        reply.problem(422, "invalid-input");
+        assert_eq!(reply.wrong_fields(), [field]);
     }
     for code in ["", "0", "1234567", "é"] {
         verify(&world.client(), json!({"phone": PHONE, "code": code})).await.problem(401, "unauthorized");
@@ -233,11 +273,11 @@ async fn links_are_limited_for_each_contact_and_each_address() {
     signed_up_by_mail(&world).await;
     world.advance(SignedDuration::from_secs(60)).await;
     let mails = world.mailer.sent().len();
-    for _ in 0..5 {
+    for _ in 0..4 {
         request(&world, json!({"email": EMAIL})).await.expect(202);
     }
     refused_for_long(&request(&world, json!({"email": EMAIL})).await, 14 * 60);
-    assert_eq!(world.mailer.sent().len(), mails + 5);
+    assert_eq!(world.mailer.sent().len(), mails + 4, "one was mailed before");
 
     // The same of a contact that nobody has: the limit does not tell either.
     for _ in 0..5 {
@@ -256,6 +296,54 @@ async fn links_are_limited_for_each_contact_and_each_address() {
     world.advance(SignedDuration::from_mins(14)).await;
     one_address.post("/api/auth/magic-link", next, 202).await;
     request(&world, json!({"email": EMAIL})).await.expect(202);
+}
+
+/// A contact gets five links in 15 minutes, whatever for: signing up again and again is no way to more of them.
+#[tokio::test]
+async fn sign_ups_and_links_share_the_count_of_the_contact_that_gets_them() {
+    let world = World::new().await;
+    let sign_up = async |phone: &str, email: &str| {
+        let new = json!({"phone": phone, "first_name": "Mara", "email": email});
+        let reply = world.client().try_post("/api/users", &new).await;
+        world.settle().await;
+        reply
+    };
+    sign_up(PHONE, EMAIL).await.expect(201);
+    for number in 0..3 {
+        sign_up(PHONE, &format!("other{number}@example.com")).await.expect(201);
+    }
+    request(&world, json!({"phone": PHONE})).await.expect(202);
+    refused_for_long(&sign_up(PHONE, EMAIL).await, 900);
+    refused_for_long(&request(&world, json!({"phone": PHONE})).await, 900);
+    assert_eq!(world.simulators.handset(PHONE).len(), 5);
+    // Nor does signing up with another phone bring anything to the owner of the e-mail address.
+    for number in 0..6 {
+        sign_up(&format!("+44770090023{number}"), EMAIL).await.expect(201);
+    }
+    assert!(world.mailer.sent().is_empty());
+    assert_eq!(world.simulators.handset(PHONE).len(), 5);
+}
+
+/// Somebody else's e-mail address is not taken over, and the answer does not say that it is somebody's.
+#[tokio::test]
+async fn an_account_with_a_taken_e_mail_address_is_made_without_it() {
+    let world = World::new().await;
+    let owner = signed_up_by_mail(&world).await;
+    let new = |phone: &str, email: &str| json!({"phone": phone, "first_name": "Sam", "email": email});
+    let taken = world.client().post("/api/users", new(STRANGER, EMAIL), 201).await;
+    let free = world.client().post("/api/users", new("+447700900298", "free@example.com"), 201).await;
+    assert_eq!(taken["email"], EMAIL);
+    let fields = |answer: &Value| answer.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(fields(&taken), fields(&free));
+    world.settle().await;
+    let proof = json!({"phone": STRANGER, "code": world.code_for(STRANGER)});
+    let session = verify(&world.client(), proof).await.expect(200);
+    assert_eq!(session["user_id"], taken["id"]);
+    let mut client = world.client();
+    client.token = session["access_token"].as_str().map(str::to_owned);
+    assert_eq!(client.get("/api/users/me", 200).await["email"], Value::Null);
+    let session = verify(&world.client(), json!({"token": mailed_token(&world)})).await.expect(200);
+    assert_eq!(session["user_id"], owner);
 }
 
 #[tokio::test]
@@ -304,13 +392,38 @@ async fn two_tabs_at_once_get_the_same_successor() {
 }
 
 #[tokio::test]
-async fn the_token_before_the_last_ends_the_family_even_within_the_grace() {
+async fn a_token_that_was_rotated_twice_still_gets_its_own_successor_within_the_grace() {
     let world = World::new().await;
     let mara = world.person(PHONE).not_onboarded().join(&world).await;
-    let second = refresh(&world, &mara.refresh_token).await.expect(200)["refresh_token"].as_str().unwrap().to_owned();
-    let third = refresh(&world, &second).await.expect(200)["refresh_token"].as_str().unwrap().to_owned();
+    let next =
+        async |token: &str| refresh(&world, token).await.expect(200)["refresh_token"].as_str().unwrap().to_owned();
+    let first = mara.refresh_token.clone();
+    let second = next(&first).await;
+    world.advance(SignedDuration::from_secs(8)).await;
+    let third = next(&second).await;
+    world.advance(SignedDuration::from_secs(8)).await;
+    let fourth = next(&third).await;
+    for (old, successor) in [(&first, &second), (&second, &third), (&third, &fourth)] {
+        assert_eq!(next(old).await, *successor);
+    }
+    // Each has 20 seconds of its own.
+    world.advance(SignedDuration::from_secs(12)).await;
+    assert_eq!((next(&second).await, next(&third).await), (third.clone(), fourth.clone()));
+    refresh(&world, &first).await.problem(401, "unauthorized");
+    refresh(&world, &fourth).await.problem(401, "unauthorized");
+    assert!(world.items("session").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_token_far_behind_the_newest_ends_the_family() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let mut token = mara.refresh_token.clone();
+    for _ in 0..30 {
+        token = refresh(&world, &token).await.expect(200)["refresh_token"].as_str().unwrap().to_owned();
+    }
     refresh(&world, &mara.refresh_token).await.problem(401, "unauthorized");
-    refresh(&world, &third).await.problem(401, "unauthorized");
+    refresh(&world, &token).await.problem(401, "unauthorized");
 }
 
 #[tokio::test]
@@ -744,7 +857,7 @@ async fn signing_up_with_a_phone_that_has_an_account_leads_into_that_account() {
     assert_ne!(answer["id"], mara.id.to_string());
     world.settle().await;
     assert_eq!(world.items("user").await.len(), users, "no second account");
-    assert!(world.mailer.sent().is_empty(), "the address of the form is nobody's yet");
+    assert!(world.mailer.sent().is_empty(), "the link goes to the phone");
     let code = world.code_for(PHONE);
     let session = world.client().post("/api/auth/verify", json!({"phone": PHONE, "code": code}), 200).await;
     assert_eq!(session["user_id"], mara.id.to_string());
@@ -783,20 +896,19 @@ async fn only_wrong_links_count_for_an_address() {
     verify(&office, json!({"token": mailed_token(&world)})).await.expect(200);
 }
 
-/// However many addresses guess: five codes for each request and five requests for each contact are 25 in 15 minutes.
+/// However many addresses guess and however many codes are sent: five guesses in 15 minutes.
 #[tokio::test]
 async fn the_guesses_for_one_contact_stay_few_across_its_requests() {
     let world = World::new().await;
     signed_up_by_phone(&world).await;
-    for _ in 0..5 {
+    for number in 0..4 {
         request(&world, json!({"phone": PHONE})).await.expect(202);
         let code = world.code_for(PHONE);
         for offset in 1..=5 {
             let wrong = json!({"phone": PHONE, "code": other_code(&code, offset)});
-            verify(&world.client(), wrong).await.problem(401, "unauthorized");
+            let reply = verify(&world.client(), wrong).await;
+            assert_eq!(reply.status, if number == 0 { 401 } else { 429 });
         }
-        let right = json!({"phone": PHONE, "code": code});
-        verify(&world.client(), right).await.problem(401, "unauthorized");
     }
     refused_for_long(&request(&world, json!({"phone": PHONE})).await, 900);
 }

@@ -107,3 +107,17 @@ async fn a_day_cannot_begin_at_noon() {
     assert_eq!(refused["errors"][0]["field"], "day_start");
     assert_eq!(mara.get("/api/users/me").await["day_start"], "03:00");
 }
+
+/// To Tokyo in the evening and back an hour later: the next day was excused for good, and so was the one after it.
+#[tokio::test]
+async fn a_flight_that_is_taken_back_excuses_nothing() {
+    let (world, mara) = living_in("America/New_York", "2026-11-23T20:00:00Z").await;
+    completes(&world, &mara).await;
+    for evening in ["2026-11-24T01:00:00Z", "2026-11-25T01:00:00Z", "2026-11-26T01:00:00Z"] {
+        world.advance_to(time(evening)).await;
+        moves_to(&mara, "Asia/Tokyo").await;
+        world.advance_to(time(evening) + jiff::SignedDuration::from_hours(1)).await;
+        moves_to(&mara, "America/New_York").await;
+    }
+    assert_eq!(streak(&mara).await, 0, "nothing was done on Tuesday");
+}

@@ -68,6 +68,9 @@ fn template() -> Yaml {
     YamlLoader::load_from_str(&text).unwrap().remove(0)
 }
 
+/// Answers `OPTIONS` of all paths; no operation of the document.
+const PREFLIGHT: &str = "answer-preflight";
+
 /// A function of the template: its name and the routes that lead to it.
 struct TemplateFunction {
     name: String,
@@ -171,12 +174,47 @@ fn routes_operations_functions_and_binaries_are_the_same() {
     let functions = template_functions();
     let routed: BTreeMap<String, BTreeSet<String>> = functions
         .iter()
-        .filter(|function| !function.routes.is_empty())
+        .filter(|function| !function.routes.is_empty() && function.name != PREFLIGHT)
         .map(|function| (function.name.clone(), function.routes.clone()))
         .collect();
     assert_eq!(routed, documented, "the template's routes and the OpenAPI operations");
     let deployed: BTreeSet<String> = functions.into_iter().map(|function| function.name).collect();
     assert_eq!(deployed, binaries(), "the template's functions and the binaries");
+}
+
+/// A browser asks before it calls: of each path of the API, and of no other.
+#[test]
+fn every_path_of_the_api_answers_preflight() {
+    let functions = template_functions();
+    let preflight = functions.iter().find(|function| function.name == PREFLIGHT).unwrap();
+    let paths = operations().into_iter().filter_map(|operation| {
+        let path = operation.route.split_once(' ').unwrap().1;
+        path.starts_with("/api/").then(|| format!("OPTIONS {path}"))
+    });
+    assert_eq!(preflight.routes, paths.collect::<BTreeSet<_>>());
+}
+
+/// What the gateway answers by itself is a problem document that pages of other origins can read, whose status is that of the answer.
+#[test]
+fn the_gateways_own_answers_are_problem_documents() {
+    let template = template();
+    let responses = template["Resources"]["Api"]["Properties"]["GatewayResponses"].as_hash().unwrap();
+    for (kind, response) in responses {
+        let kind = kind.as_str().unwrap();
+        let headers = &response["ResponseParameters"]["Headers"];
+        let header = |name: &str| headers[name].as_str().unwrap_or_default();
+        assert_eq!(header("Content-Type"), "'application/problem+json'", "{kind}");
+        assert_eq!(header("Access-Control-Allow-Origin"), "method.request.header.Origin", "{kind}");
+        assert_eq!(header("X-Request-Id"), "context.requestId", "{kind}");
+        let status = response["StatusCode"].as_i64().unwrap();
+        if status == 429 {
+            assert!(!header("Retry-After").is_empty() && !header("RateLimit").is_empty(), "{kind}");
+        }
+        let body = response["ResponseTemplates"]["application/json"].as_str().unwrap();
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["status"], status, "{kind}");
+        assert!(body["type"].as_str().unwrap().starts_with("/problems/") && body["title"].is_string(), "{kind}");
+    }
 }
 
 /// Attribute names and their kinds, in order.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use ivy_domain::{CharityId, CompanyId, Tier, charity::Charity, company::Company};
 use ivy_flows::ports::Queues;
 use ivy_runtime::jobs;
@@ -378,4 +379,26 @@ async fn job_and_completion_at_once_begin_the_period_once_and_lose_nothing() {
         assert_eq!((start.as_str(), *used), ("2026-12-23T12:00:00Z", 150), "round {round}");
         check_the_sums(&world, &mara).await;
     }
+}
+
+#[tokio::test]
+async fn what_was_given_to_a_charity_that_is_gone_is_still_shown() {
+    let world = World::new().await;
+    let mara = world.person("+447700900577").join(&world).await;
+    let workout = mara.plan("a run", world.now() + SignedDuration::from_hours(1)).await;
+    mara.log(&workout, "completed").await;
+    let key = std::collections::HashMap::from([
+        ("pk".to_owned(), AttributeValue::S("CHARITIES".to_owned())),
+        ("sk".to_owned(), AttributeValue::S(world.charity().to_string())),
+    ]);
+    Box::pin(world.table.delete_item().table_name(ivy_world::TABLE).set_key(Some(key)).send()).await.unwrap();
+    // Each process keeps its copy of a charity for ten minutes.
+    world.clock.set(world.now() + SignedDuration::from_mins(11));
+    let former = json!({"id": world.charity(), "name": "a former charity"});
+    let donations = mara.get("/api/users/me/donations").await;
+    assert_eq!((&donations["items"][0]["charity"], &donations["items"][0]["amount"]), (&former, &json!(1.0)));
+    let impact = mara.get("/api/users/me/impact").await;
+    assert_eq!(impact["by_charity"], json!([{"charity": former, "donated": 1.0, "impact_equivalent": null}]));
+    let receipts = mara.get("/api/users/me/receipts").await;
+    assert_eq!(receipts["items"][0]["lines"][0]["charity"], former);
 }

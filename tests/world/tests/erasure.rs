@@ -200,6 +200,7 @@ async fn the_account_is_closed_at_once() {
         .await
         .problem(401, "unauthorized");
     anyone.try_post("/api/auth/verify", &json!({"phone": PHONE, "code": code})).await.problem(401, "unauthorized");
+    assert!(world.items("session").await.is_empty());
     world.stop_outbox(false);
     anyone.post("/api/auth/magic-link", json!({"phone": PHONE}), 202).await;
     world.settle().await;
@@ -324,4 +325,125 @@ async fn whatever_step_fails_the_person_is_forgotten_and_the_sums_hold() {
         }
     }
     assert!(steps >= 16, "the job has {steps} steps at which something can go wrong; so few prove little");
+}
+
+/// Reads that show nothing of a person: the same for everybody who is signed in, or for anybody.
+const NOTHING_PERSONAL: [&str; 4] = ["list-charities", "health", "api-docs", "api-docs-document"];
+
+/// The access token outlives the account for some minutes; until the job comes, so do the items.
+#[tokio::test]
+async fn after_the_deletion_no_route_shows_anything_to_the_old_token() {
+    let world = World::new().await;
+    let mara = lived(&world).await;
+    let (workout, call) = (mara.plan("Qxactivity", at("13:00")).await, mara.calls().await[0]["id"].clone());
+    world.stop_outbox(true);
+    mara.client.delete("/api/users/me", 202).await;
+    let document: serde_json::Value = serde_json::from_str(&ivy_world::api::document()).unwrap();
+    let mut walked = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let Some(operation) = methods.get("get") else { continue };
+        let id = operation["operationId"].as_str().unwrap();
+        let of_users = operation["security"].is_null() && !path.starts_with("/webhooks/");
+        if NOTHING_PERSONAL.contains(&id) || !of_users {
+            continue;
+        }
+        let thing = match () {
+            () if path.starts_with("/api/workouts/") => workout.as_str(),
+            () if path.starts_with("/api/calls/") => call.as_str().unwrap(),
+            () => "me",
+        };
+        let reply = mara.client.try_get(&path.replace("{id}", thing)).await;
+        assert!([401, 404].contains(&reply.status.as_u16()), "{id}: {} {}", reply.status, reply.text);
+        walked += 1;
+    }
+    assert!(walked >= 17, "{walked} routes; so few prove little");
+}
+
+#[tokio::test]
+async fn closing_an_account_ends_all_its_sessions_at_once() {
+    let world = World::new().await;
+    let mara = world.person(PHONE).not_onboarded().join(&world).await;
+    let mut tokens = vec![mara.refresh_token.clone()];
+    let store = &world.ivy.store;
+    for _ in 0..24 {
+        world.advance(SignedDuration::from_mins(15)).await;
+        let anyone = world.client();
+        anyone.post("/api/auth/magic-link", json!({"phone": PHONE}), 202).await;
+        world.settle().await;
+        let session =
+            anyone.post("/api/auth/verify", json!({"phone": PHONE, "code": world.code_for(PHONE)}), 200).await;
+        tokens.push(session["refresh_token"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(store.sessions(mara.id).await.unwrap().len(), 25);
+    let kept = store.sessions(mara.id).await.unwrap().remove(0);
+    world.stop_outbox(true);
+    mara.client.delete("/api/users/me", 202).await;
+    assert!(store.sessions(mara.id).await.unwrap().is_empty());
+    // One that was opened at that very moment is worth nothing either.
+    let mut transaction = store.transaction();
+    transaction.session(&ivy_store::Session { version: 0, ..kept });
+    transaction.commit().await.unwrap();
+    for token in tokens {
+        let reply = world.client().try_post("/api/auth/refresh", &json!({"refresh_token": token})).await;
+        reply.problem(401, "unauthorized");
+    }
+}
+
+/// A provider that is down: it answers nothing for as long as this is set.
+#[derive(Debug, Default)]
+struct Outage(std::sync::atomic::AtomicBool);
+
+#[async_trait]
+impl Gate for Outage {
+    async fn enter(&self, passage: &Passage) -> Ruling {
+        let down = passage.party == Party::Retell && self.0.load(Ordering::SeqCst);
+        if down { Ruling::Status(500) } else { Ruling::Pass }
+    }
+
+    fn told(&self, _: &Passage, _: Told) {}
+
+    async fn end(&self) {
+        std::future::pending().await
+    }
+}
+
+async fn with_an_outage() -> (Arc<Outage>, World, Person) {
+    let gate = Arc::new(Outage::default());
+    let setup = Setup { gate: Some(gate.clone()), ..Setup::default() };
+    let world = Box::pin(World::with("2026-11-23T06:00:00Z", setup)).await;
+    let mara = lived(&world).await;
+    gate.0.store(true, Ordering::SeqCst);
+    mara.client.delete("/api/users/me", 202).await;
+    (gate, world, mara)
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_delays_nothing_but_its_own_part() {
+    let (gate, world, mara) = with_an_outage().await;
+    erased(&world).await;
+    let left: Vec<String> = world.items("").await.iter().map(|item| format!("{item:?}")).collect();
+    let left: Vec<_> = left
+        .iter()
+        .filter(|item| item.contains(&format!("USER#{}", mara.id)) && !item.contains("\"ERASURE\""))
+        .collect();
+    assert!(left.is_empty(), "our own table does not wait for Retell: {left:?}");
+    assert!(world.simulators.customers().is_empty(), "nor does Stripe");
+    assert!(!world.simulators.calls().is_empty());
+    // Ten hours later, longer than the queue's own deliveries last, it is there again.
+    world.advance(SignedDuration::from_hours(10)).await;
+    assert!(world.queues.dead_letters().is_empty());
+    gate.0.store(false, Ordering::SeqCst);
+    world.advance(SignedDuration::from_mins(20)).await;
+    assert_eq!(traces(&world, mara.id).await, Vec::<String>::new());
+    assert_eq!(world.items("audit").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_provider_that_stays_down_is_a_matter_for_people_before_the_day_is_over() {
+    let (_gate, world, _) = with_an_outage().await;
+    world.advance(SignedDuration::from_hours(23)).await;
+    let letters = world.queues.dead_letters();
+    assert!(letters.iter().any(|letter| letter.queue == ivy_flows::ports::Queue::EraseUsers), "{letters:?}");
+    let wish = world.items("erasure").await;
+    assert!(!wish[0].contains_key("erased_at") || wish[0]["erased_at"].as_s().is_err(), "it is not said to be done");
 }

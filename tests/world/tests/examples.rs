@@ -18,7 +18,8 @@ use serde_json::{Map, Value, json};
 /// What these requests carry is a secret that was given out before; no example can be one.
 const NEEDS_A_SECRET: [&str; 2] = ["verify-magic-link", "refresh-session"];
 /// What providers send is theirs to define, and signed.
-const OF_PROVIDERS: [&str; 2] = ["retell-webhook", "whatsapp-webhook"];
+const OF_PROVIDERS: [&str; 6] =
+    ["retell-webhook", "retell-inbound", "retell-function", "twilio-status", "twilio-sms", "whatsapp-webhook"];
 /// Keywords that say nothing about which values are valid.
 const WORDS: [&str; 6] = ["description", "example", "examples", "default", "title", "deprecated"];
 

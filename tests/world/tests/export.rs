@@ -32,6 +32,28 @@ async fn lived(world: &World) -> Person {
     mara
 }
 
+/// An operator corrects somebody's donations, and says why.
+async fn acted_on(world: &World, mara: &Person) {
+    let gift = json!({"user_id": mara.id, "amount": 2.5, "reason": "A workout that the call did not hear."});
+    world.operator().await.post_once("/api/donations", "a-gift", &gift).await.expect(201);
+}
+
+#[tokio::test]
+async fn what_operators_did_and_why_is_the_users_to_know() {
+    let world = World::new().await;
+    let mara = lived(&world).await;
+    acted_on(&world, &mara).await;
+    let other = world.person("+447700900181").join(&world).await;
+    let export = mara.get("/api/users/me/export").await;
+    let acts = export["operator_acts"].as_array().unwrap();
+    assert_eq!(acts.len(), 1);
+    let donations = export["donations"].as_array().unwrap();
+    let given = donations.iter().find(|donation| donation["kind"] == "adjustment").unwrap();
+    assert_eq!((&acts[0]["action"], &acts[0]["about"]), (&json!("log-donation"), &given["id"]));
+    assert_eq!(acts[0]["reason"], "A workout that the call did not hear.");
+    assert_eq!(other.get("/api/users/me/export").await["operator_acts"], json!([]));
+}
+
 fn ids(list: &Value) -> Vec<&str> {
     let mut ids: Vec<&str> = list.as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
     ids.sort_unstable();
@@ -155,6 +177,7 @@ async fn its_description_names_every_kind_of_the_partition() {
     // Every field that a real export has.
     let world = World::new().await;
     let mara = lived(&world).await;
+    acted_on(&world, &mara).await;
     let export = mara.get("/api/users/me/export").await;
     for (section, value) in export.as_object().unwrap() {
         assert!(described.contains(&format!("`{section}`")), "docs/export.md says nothing of {section}");

@@ -54,6 +54,10 @@ const DOORS: &[(&str, Door)] = &[
     ("admin-login", Door::Open),
     ("end-session", Door::SignedIn),
     ("retell-webhook", Door::Signed(401)),
+    ("retell-inbound", Door::Signed(401)),
+    ("retell-function", Door::Signed(401)),
+    ("twilio-status", Door::Signed(401)),
+    ("twilio-sms", Door::Signed(401)),
     ("whatsapp-webhook", Door::Signed(401)),
     ("whatsapp-verify", Door::Signed(403)),
     ("get-user", Door::OwnPath),
@@ -72,6 +76,7 @@ const DOORS: &[(&str, Door)] = &[
     ("get-transformation", Door::OwnPath),
     ("get-call-stats", Door::OwnPath),
     ("record-score", Door::OwnPath),
+    ("delete-scores", Door::OwnPath),
     ("record-marker", Door::OwnPath),
     ("get-wallet", Door::OwnPath),
     ("list-donations", Door::OwnPath),
@@ -434,7 +439,7 @@ async fn people_reach_what_is_their_own_and_nothing_else() {
         let expected = match operation.id.as_str() {
             "onboard-user" => 409,
             "create-workout" | "schedule-call" | "initiate-call" | "record-score" | "record-marker" => 201,
-            "delete-workout" | "end-session" => 204,
+            "delete-workout" | "delete-scores" | "end-session" => 204,
             "delete-user" => 202,
             _ => 200,
         };

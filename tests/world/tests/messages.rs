@@ -319,7 +319,8 @@ async fn what_was_written_last_counts_and_not_what_arrived_last() {
         assert_eq!(world.deliver(&says(words, at)).await.as_u16(), 204);
     }
     let user = mara.get("/api/users/me").await;
-    assert_eq!(user["consents"]["messages"]["granted"], false);
+    assert_eq!(user["consents"]["messages_whatsapp"]["granted"], false);
+    assert_eq!(user["consents"]["messages"]["granted"], true, "STOP speaks of the channel");
 }
 
 #[tokio::test]
@@ -334,14 +335,24 @@ async fn stop_also_holds_what_was_queued_before_it() {
 }
 
 #[tokio::test]
-async fn nothing_is_stored_of_strangers() {
+async fn strangers_get_one_answer_a_day_and_nothing_is_stored_of_them() {
     let (world, _) = noon().await;
     let before = world.snapshot().await;
-    world.simulators.reply("+447700900777", "done");
+    let heard = || world.simulators.handset("+447700900777");
     world.simulators.reply("+447700900777", "STOP");
     world.settle().await;
-    assert_eq!(world.snapshot().await, before);
-    assert!(world.simulators.handset("+447700900777").is_empty());
+    assert!(heard().is_empty(), "who wants nothing gets nothing");
+    for text in ["done", "who are you?", "hello"] {
+        world.simulators.reply("+447700900777", text);
+        world.settle().await;
+    }
+    assert_eq!(heard().len(), 1);
+    assert!(heard()[0].text.contains("Ivy") && !heard()[0].text.contains("Mara"));
+    assert_eq!(world.snapshot().await, before, "but the count of the day, which is a hash");
+    world.advance(SignedDuration::from_hours(25)).await;
+    world.simulators.reply("+447700900777", "hello again");
+    world.settle().await;
+    assert_eq!(heard().len(), 2);
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use axum::{body::Body, http::Method};
 use ivy_store::Item;
-use ivy_world::{Person, Reply, World, at};
+use ivy_world::{Person, Reply, World, at, talks};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -352,4 +352,59 @@ async fn a_deleted_workout_is_no_activity_and_its_donation_still_is() {
     let activity = mara.get("/api/users/me/stats/activity?from=2026-11-23&to=2026-11-23").await;
     let day = &activity["items"][0];
     assert_eq!((&day["completed"], &day["minutes"], &day["donated"]), (&json!(0), &json!(0), &json!(1.5)));
+}
+
+/// Each change began the week anew, so a completion could be undone for ever.
+#[tokio::test]
+async fn a_workout_can_be_changed_for_a_week_from_when_it_was_logged_first() {
+    let (world, mara) = noon().await;
+    let run = mara.plan("Run", world.now()).await;
+    mara.log(&run, "completed").await;
+    world.advance(days(6)).await;
+    mara.log(&run, "partial").await;
+    world.advance(days(6)).await;
+    let path = format!("/api/workouts/{run}");
+    let late = mara.client.patch(&path, json!({"status": "skipped"}), 409).await;
+    assert_eq!(late["type"], "/problems/too-late-to-change");
+    delete(&mara, &run).await.problem(409, "too-late-to-change");
+}
+
+/// A call agreed on something for today, without a time. Deleted, it went on to be a commitment that was missed.
+#[tokio::test]
+async fn a_plan_of_a_call_without_a_time_is_no_commitment_once_it_is_deleted() {
+    let world = World::at("2026-11-23T12:00:00Z").await;
+    let joining = world.person(PHONE).tier("b2c_elite").onboarding("preferred_days", json!(["mon"]));
+    let mara = Box::pin(joining.without_planned_calls().join(&world)).await;
+    let run = mara.plan("Run", world.now()).await;
+    mara.log(&run, "completed").await;
+    world.advance(days(1)).await;
+    world.simulators.set_persona(PHONE, talks(json!({"planned_activity": "Swim"})));
+    mara.schedule("follow_up", world.now() + SignedDuration::from_mins(5)).await;
+    world.advance(SignedDuration::from_mins(30)).await;
+    let today = mara.today().await;
+    assert_eq!((&today[0]["planned_activity"], &today[0]["planned_time"]), (&json!("Swim"), &json!(null)));
+    delete(&mara, today[0]["id"].as_str().unwrap()).await.expect(204);
+    world.advance(days(2)).await;
+    assert_eq!(mara.stats().await["current_streak"], 1);
+}
+
+/// What a day has given is known for 40 days back from the newest day that gave; an older one gives nothing, and says why.
+#[tokio::test]
+async fn a_plan_that_is_logged_after_more_than_40_days_counts_and_donates_nothing() {
+    let (world, mara) = noon().await;
+    let old = mara.plan("Run", world.now()).await;
+    for part in [21, 20] {
+        // A session lives for 30 days without use.
+        world.advance(days(part)).await;
+        mara.stats().await;
+    }
+    let new = mara.plan("Swim", world.now()).await;
+    assert_eq!(mara.log(&new, "completed").await["donated"], 1.5);
+    world.settle().await;
+    let told = mara.messages_out().await.len();
+    let logged = mara.log(&old, "completed").await;
+    assert_eq!((&logged["donated"], &logged["cap_reached"]), (&json!(0.0), &json!("too_old")));
+    world.settle().await;
+    assert_eq!(mara.messages_out().await.len(), told, "no cap was reached, so nobody is told that one was");
+    assert_eq!(mara.stats().await["total_workouts"], 2);
 }

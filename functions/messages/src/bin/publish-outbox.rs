@@ -12,6 +12,7 @@ async fn main() -> ExitCode {
             Queue::Messages,
             Queue::PlanUsers,
             Queue::EraseUsers,
+            Queue::Reviews,
             Queue::OutboxDead,
         ])?;
         let timers = start.timers(&[Queue::DueCalls, Queue::Messages, Queue::PlanUsers])?;

@@ -13,6 +13,7 @@ async fn main() -> ExitCode {
             mailer: start.mailer()?,
             queues: start.queues(&[Queue::Messages])?,
             timers: start.timers(&[Queue::Messages])?,
+            sms_status_url: ivy_runtime::start::sms_status_url()?,
         };
         let ivy = start.ivy().clone();
         let send = move |record| ivy_messages::send_message_worker::send_message(ivy.clone(), clients.clone(), record);

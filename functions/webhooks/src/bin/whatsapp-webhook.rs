@@ -6,7 +6,7 @@ use std::process::ExitCode;
 async fn main() -> ExitCode {
     ivy_runtime::start::run(async |start| {
         let secrets = ivy_webhooks::whatsapp_webhook::AppSecrets(start.secrets().whatsapp_app_secrets()?);
-        start.serve(ivy_webhooks::whatsapp_webhook::router(secrets).into()).await
+        start.serve(ivy_webhooks::whatsapp_webhook::router(secrets, start.whatsapp()?).into()).await
     })
     .await
 }

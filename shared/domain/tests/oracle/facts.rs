@@ -108,7 +108,7 @@ pub(crate) enum Fact {
     },
     /// Back: the first day that counts again.
     Back(Day),
-    /// Days that a move leaves too short: from one until another.
+    /// A move, and the days that it leaves too short: from one until another. It is the last word on the days to come.
     Excused {
         from: Day,
         until: Day,
@@ -133,6 +133,7 @@ pub(crate) enum Fact {
     Invoice {
         start: Timestamp,
         end: Timestamp,
+        at: Timestamp,
     },
     Given(Given),
 }

@@ -29,6 +29,8 @@ pub(crate) enum Happening {
     EachDay(i32, WorkoutStatus),
     Plan {
         in_days: i32,
+        /// With a time of day, as the app asks for; a call may agree on a plan without.
+        timed: bool,
     },
     MovePlan {
         nth: usize,
@@ -113,7 +115,8 @@ impl fmt::Debug for Happening {
             Self::HoursPass(hours) => write!(f, "{hours} hours pass"),
             Self::MonthsPass(months) => write!(f, "{months} months pass"),
             Self::EachDay(days, status) => write!(f, "on each of the next {days} days: {}", word(status)),
-            Self::Plan { in_days } => write!(f, "plans a workout in {in_days} days"),
+            Self::Plan { in_days, timed: true } => write!(f, "plans a workout in {in_days} days"),
+            Self::Plan { in_days, timed: false } => write!(f, "plans a workout in {in_days} days, at no time of day"),
             Self::MovePlan { nth, in_days } => write!(f, "moves open plan {nth} to {in_days} days ahead"),
             Self::DeletePlan { nth } => write!(f, "deletes open plan {nth}"),
             Self::DeleteLogged { nth } => write!(f, "deletes the last workout but {nth}"),
@@ -200,9 +203,9 @@ fn pause_for() -> impl Strategy<Value = Happening> {
     prop_oneof![4 => 0..12_i32, 1 => 0..100_i32].prop_map(Happening::PauseFor)
 }
 
-/// Mostly of days to come, as a move excuses them; yesterday's may be excused as well.
+/// Of today and days to come, as a move excuses them.
 fn excuse() -> impl Strategy<Value = Happening> {
-    (-2..5_i32, 0..4_i32).prop_map(|(in_days, days)| Happening::Excuse { in_days, days })
+    (0..5_i32, 0..4_i32).prop_map(|(in_days, days)| Happening::Excuse { in_days, days })
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -215,7 +218,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         8 => (1..9_i32).prop_map(|days| Happening::EachDay(days, WorkoutStatus::Completed)),
         8 => (0..8_usize, status()).prop_map(|(nth, status)| Happening::Correct { nth, status }),
         6 => (nth(), status()).prop_map(|(nth, status)| Happening::Answer { nth, status }),
-        5 => (0..8_i32).prop_map(|in_days| Happening::Plan { in_days }),
+        5 => (0..8_i32, any::<bool>()).prop_map(|(in_days, timed)| Happening::Plan { in_days, timed }),
         12 => rarer_happening(),
         8 => happening_about_the_days(),
         15 => happening_about_the_money(),
@@ -281,7 +284,7 @@ fn crowded_happening() -> impl Strategy<Value = Happening> {
         2 => (2..7_i32).prop_map(|days| Happening::EachDay(days, WorkoutStatus::Completed)),
         10 => (0..9_i32, status()).prop_map(|(days_late, status)| Happening::Report { days_late, status, times: 1 }),
         3 => (0..8_usize, status()).prop_map(|(nth, status)| Happening::Correct { nth, status }),
-        1 => (0..4_i32).prop_map(|in_days| Happening::Plan { in_days }),
+        1 => (0..4_i32, any::<bool>()).prop_map(|(in_days, timed)| Happening::Plan { in_days, timed }),
         1 => (0..4_usize, 0..4_i32).prop_map(|(nth, in_days)| Happening::MovePlan { nth, in_days }),
         1 => (0..4_usize, status()).prop_map(|(nth, status)| Happening::Answer { nth, status }),
         1 => (0..4_usize).prop_map(|nth| Happening::DeletePlan { nth }),
@@ -312,6 +315,19 @@ pub(crate) fn story() -> impl Strategy<Value = Story> {
 
 pub(crate) fn crowded_story() -> impl Strategy<Value = Story> {
     told(vec(crowded_happening(), 1..30))
+}
+
+/// Days at the edge of memory: reports that come just in time or just too late, and corrections of them in the week after.
+pub(crate) fn late_story() -> impl Strategy<Value = Story> {
+    let happening = prop_oneof![
+        6 => (174..184_i32, status()).prop_map(|(days_late, status)| Happening::Report { days_late, status, times: 1 }),
+        4 => (0..4_usize, status()).prop_map(|(nth, status)| Happening::Correct { nth, status }),
+        4 => (1..5_i32).prop_map(Happening::DaysPass),
+        1 => (0..4_usize).prop_map(|nth| Happening::DeleteLogged { nth }),
+        1 => (1..5_i32).prop_map(|days| Happening::EachDay(days, WorkoutStatus::Completed)),
+        1 => (1..3_i32).prop_map(Happening::MonthsPass),
+    ];
+    told(vec(happening, 1..25))
 }
 
 /// Up to eight months with long runs, and with months in which nobody was there.

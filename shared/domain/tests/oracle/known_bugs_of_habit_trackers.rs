@@ -289,7 +289,8 @@ fn a_miss_is_not_undone_by_moving_or_deleting_the_plan() {
     // Preferred on Mondays only, so that the plan is what makes Tuesday (day 1) count.
     let mondays = [true, false, false, false, false, false, false];
     let story = |after_the_day: &[Happening]| {
-        let plan = [Happening::EachDay(1, Completed), Happening::Plan { in_days: 1 }, Happening::DaysPass(2)];
+        let plan =
+            [Happening::EachDay(1, Completed), Happening::Plan { in_days: 1, timed: true }, Happening::DaysPass(2)];
         let beginning = Beginning { day: 59, hour: 9, zone: london(), tier: Tier::B2cElite, preferred: mondays };
         let happenings = [plan.as_slice(), after_the_day].concat();
         let life = Life::live(&Story { beginning, happenings }).unwrap();
@@ -303,7 +304,7 @@ fn a_miss_is_not_undone_by_moving_or_deleting_the_plan() {
     }
     // Before the day is over, both take the commitment back.
     let answer = Happening::Answer { nth: 0, status: Completed };
-    let planned_for_today = [answer, Happening::Plan { in_days: 0 }];
+    let planned_for_today = [answer, Happening::Plan { in_days: 0, timed: true }];
     for (after, missed) in [(vec![], 2), (moved.to_vec(), 0), (deleted.to_vec(), 0)] {
         let (previous, _) = story(&[&planned_for_today, after.as_slice(), &[Happening::DaysPass(1)]].concat());
         assert_eq!(previous, missed, "{after:?}");
@@ -357,7 +358,7 @@ fn a_pause_that_is_told_again_has_the_new_end_and_the_old_beginning() {
 fn days_that_a_move_excused_stay_excused_when_a_pause_ends_before_them() {
     let mut streak = every_day();
     report(&mut streak, 0..4, DayChange::Kept, 3);
-    streak.excuse(day(5), day(7));
+    streak.moved(day(4), Some((day(5), day(7))));
     streak.freeze_until(day(4), Some(day(20)));
     streak.unfreeze(day(5));
     assert_eq!((current(&streak, 7), current(&streak, 8)), (4, 0));
@@ -395,4 +396,61 @@ fn a_day_that_nobody_asked_for_neither_ends_a_run_nor_is_lost() {
     report(&mut streak, [0, 3, 5, 7], DayChange::Kept, 7);
     assert_eq!(current(&streak, 10), 4);
     assert_eq!(current(&streak, 11), 0);
+}
+
+/// A plan that a call agreed on without a time of day was no plan to whoever deleted it: its day stayed a commitment.
+#[test]
+fn a_plan_without_a_time_is_taken_back_like_any_other() {
+    let mondays = [true, false, false, false, false, false, false];
+    for timed in [true, false] {
+        let beginning = Beginning { day: 59, hour: 9, zone: london(), tier: Tier::B2cElite, preferred: mondays };
+        let happenings = vec![
+            Happening::EachDay(1, Completed),
+            Happening::Plan { in_days: 1, timed },
+            Happening::DeletePlan { nth: 0 },
+            Happening::DaysPass(3),
+        ];
+        let life = Life::live(&Story { beginning, happenings }).unwrap();
+        let standing = life.streak.standing(life.today.date());
+        assert_eq!((standing.current, standing.previous), (1, 0), "with a time of day: {timed}");
+    }
+}
+
+/// Moving away and back each night left every day excused, and a streak that nothing ended.
+#[test]
+fn a_move_that_is_taken_back_excuses_nothing() {
+    let mut streak = every_day();
+    report(&mut streak, 0..4, DayChange::Kept, 3);
+    for today in 3..12 {
+        streak.moved(day(today), Some((day(today + 1), day(today + 2))));
+        streak.moved(day(today), None);
+    }
+    assert_eq!((current(&streak, 12), streak.standing(day(12)).previous), (0, 4));
+    // A day that has begun and lasts as long again as any other is not excused either; what is past stays as it was.
+    let mut streak = every_day();
+    report(&mut streak, 0..4, DayChange::Kept, 3);
+    streak.moved(day(3), Some((day(4), day(6))));
+    streak.moved(day(5), None);
+    assert_eq!((current(&streak, 5), current(&streak, 6)), (4, 0));
+    assert_eq!(
+        streak.calendar(day(6), 3).into_iter().map(|(_, state)| state).collect::<Vec<_>>(),
+        [DayState::Frozen, DayState::Missed, DayState::Open]
+    );
+}
+
+/// Told on the last day on which it could be, and undone some days later: the undo came too late for the streak.
+#[test]
+fn what_could_just_be_told_can_be_undone_for_a_week() {
+    let beginning = Beginning { day: 9, hour: 9, zone: london(), tier: Tier::B2cElite, preferred: [false; 7] };
+    let report = |days_late, status| Happening::Report { days_late, status, times: 1 };
+    let correct = Happening::Correct { nth: 0, status: Skipped };
+    for (days_late, kept) in [(180, 1), (181, 0)] {
+        let told = vec![Happening::DaysPass(200), Happening::Pause, report(days_late, Completed)];
+        let before = Life::live(&Story { beginning: beginning.clone(), happenings: told.clone() }).unwrap();
+        let stood = before.streak.standing(before.today.date());
+        assert_eq!(stood.longest, kept, "told {days_late} days late");
+        let undone = [told, vec![Happening::DaysPass(7), correct]].concat();
+        let life = Life::live(&Story { beginning: beginning.clone(), happenings: undone }).unwrap();
+        assert_eq!(life.streak.standing(life.today.date()).previous, 0, "told {days_late} days late");
+    }
 }

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ivy_domain::{
-    Pence, Tier, Zone, days,
+    Pence, Tier, UserId, WorkoutId, Zone, days,
     streak::{DayChange, DayState, Recorded, Streak},
     user::WeekdaySet,
     wallet::{CapReached, Caps, PeriodRule, Wallet},
-    workout::WorkoutStatus,
+    workout::{ReportedBy, Workout, WorkoutStatus},
 };
 use jiff::{SignedDuration, Timestamp, ToSpan, civil::Weekday};
 use proptest::{prelude::TestCaseError, prop_assert, prop_assert_eq};
@@ -31,11 +31,20 @@ const COMPARED_DAYS: i32 = 22;
 
 #[derive(Debug, Clone)]
 struct LivedWorkout {
-    date: Day,
-    status: WorkoutStatus,
-    logged_on: Option<Day>,
-    is_planned: bool,
+    /// As the code has it.
+    workout: Workout,
+    first_logged_on: Option<Day>,
     deleted: bool,
+}
+
+impl LivedWorkout {
+    fn date(&self) -> Day {
+        Day::of(self.workout.date)
+    }
+
+    fn status(&self) -> WorkoutStatus {
+        self.workout.status
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -161,7 +170,7 @@ impl Life {
                     }
                 }
             }
-            Happening::Plan { in_days } => self.plan(self.today.plus(in_days))?,
+            Happening::Plan { in_days, timed } => self.plan(self.today.plus(in_days), timed)?,
             Happening::MovePlan { nth, in_days } => self.move_plan(nth, self.today.plus(in_days))?,
             Happening::DeletePlan { nth } => {
                 if let Some(workout) = self.open_plan(nth, false) {
@@ -198,7 +207,7 @@ impl Life {
             Happening::Excuse { in_days, days } => {
                 let from = self.today.plus(in_days);
                 let until = from.plus(days);
-                self.streak.excuse(from.date(), until.date());
+                self.streak.moved(self.today.date(), Some((from.date(), until.date())));
                 self.tell(Fact::Excused { from, until });
             }
             Happening::Prefer(preferred) => {
@@ -252,16 +261,37 @@ impl Life {
         self.tell(Fact::Back(on));
     }
 
-    fn add_workout(&mut self, date: Day, is_planned: bool) {
-        let status = WorkoutStatus::Planned;
-        self.workouts.push(LivedWorkout { date, status, logged_on: None, is_planned, deleted: false });
+    fn add_workout(&mut self, date: Day, planned: bool, planned_time: Option<Timestamp>) {
+        let workout = Workout {
+            id: WorkoutId::derive(date.date(), &[&self.workouts.len().to_string()]),
+            user_id: UserId::derive(date.date(), &[]),
+            planned_activity: "run".parse().unwrap(),
+            planned_time,
+            planned,
+            planned_duration_minutes: None,
+            actual_duration_minutes: None,
+            status: WorkoutStatus::Planned,
+            date: date.date(),
+            timezone: self.zone.clone(),
+            source: ReportedBy::Api,
+            donation_id: None,
+            donation_decided: false,
+            reminded: false,
+            created_at: self.now,
+            updated_at: self.now,
+            logged_at: None,
+            first_logged_at: None,
+            too_old_for_streak: false,
+            version: 1,
+        };
+        self.workouts.push(LivedWorkout { workout, first_logged_on: None, deleted: false });
     }
 
-    /// As `Ledger::plan`.
-    fn plan(&mut self, date: Day) -> Checked {
+    /// As `Ledger::plan`. A plan that a call made may have no time.
+    fn plan(&mut self, date: Day, timed: bool) -> Checked {
         self.record(date, DayChange::Planned)?;
         self.tell(Fact::Planned { workout: self.workouts.len(), date });
-        self.add_workout(date, true);
+        self.add_workout(date, true, timed.then_some(self.now));
         Ok(())
     }
 
@@ -270,8 +300,8 @@ impl Life {
         let open: Vec<usize> = (0..self.workouts.len())
             .filter(|index| {
                 let workout = &self.workouts[*index];
-                let waits = workout.status == WorkoutStatus::Planned && !workout.deleted;
-                waits && (!whose_day_has_come || workout.date <= today)
+                let waits = workout.status() == WorkoutStatus::Planned && !workout.deleted;
+                waits && (!whose_day_has_come || workout.date() <= today)
             })
             .collect();
         open.get(nth % open.len().max(1)).copied()
@@ -280,7 +310,7 @@ impl Life {
     /// As `Ledger::move_plan`: a day that is over keeps its commitment.
     fn move_plan(&mut self, nth: usize, to: Day) -> Checked {
         let Some(workout) = self.open_plan(nth, false) else { return Ok(()) };
-        let from = self.workouts[workout].date;
+        let from = self.workouts[workout].date();
         if from != to {
             if from >= self.today {
                 self.record(from, DayChange::Unplanned)?;
@@ -289,17 +319,17 @@ impl Life {
             }
             self.record(to, DayChange::Planned)?;
             self.tell(Fact::Moved { workout, from, to });
-            self.workouts[workout].date = to;
+            self.workouts[workout].workout.date = to.date();
         }
         Ok(())
     }
 
     /// As `Ledger::delete`: first as if it had been skipped, then its plan, while its day is not over.
     fn delete(&mut self, workout: usize) -> Checked {
-        let LivedWorkout { date, status, is_planned, .. } = self.workouts[workout];
-        self.follow_day(date, status, WorkoutStatus::Skipped)?;
-        if is_planned && date >= self.today {
-            self.record(date, DayChange::Unplanned)?;
+        let (date, status) = (self.workouts[workout].date(), self.workouts[workout].status());
+        self.follow_day(workout, WorkoutStatus::Skipped)?;
+        if let Some(change) = self.workouts[workout].workout.deleted_plan(self.today.date()) {
+            self.record(date, change)?;
         }
         self.seen.insert(match (keeps(status), date >= self.today) {
             (true, _) => "a kept workout deleted",
@@ -312,14 +342,14 @@ impl Life {
     }
 
     pub(crate) fn report_new(&mut self, days_late: i32, status: WorkoutStatus) -> Checked {
-        self.add_workout(self.today.plus(-days_late), false);
+        self.add_workout(self.today.plus(-days_late), false, None);
         self.log(self.workouts.len() - 1, status)
     }
 
-    /// The nth last workout that was logged within the days in which it may be changed.
+    /// The nth last workout that was logged first within the days in which it may be changed.
     fn changeable(&self, nth: usize) -> Option<usize> {
         let is_changeable = |workout: &LivedWorkout| {
-            !workout.deleted && workout.logged_on.is_some_and(|on| on.plus(CHANGEABLE_DAYS) >= self.today)
+            !workout.deleted && workout.first_logged_on.is_some_and(|on| on.plus(CHANGEABLE_DAYS) >= self.today)
         };
         (0..self.workouts.len()).rev().filter(|index| is_changeable(&self.workouts[*index])).nth(nth)
     }
@@ -343,28 +373,30 @@ impl Life {
         Ok(())
     }
 
-    /// As `Ledger::follow_day`.
-    fn follow_day(&mut self, date: Day, before: WorkoutStatus, after: WorkoutStatus) -> Checked {
-        for (was, is, gone, came) in [
-            (keeps(before), keeps(after), DayChange::NoLongerKept, DayChange::Kept),
-            (rests(before), rests(after), DayChange::NoLongerRested, DayChange::Rested),
-        ] {
-            match (was, is) {
-                (false, true) => self.record(date, came)?,
-                (true, false) => self.record(date, gone)?,
-                (true, true) | (false, false) => {}
-            }
+    /// As `Ledger::follow_day`; whether the streak did not take it in, because it was told too late at first.
+    fn follow_day(&mut self, workout: usize, after: WorkoutStatus) -> Result<bool, TestCaseError> {
+        let LivedWorkout { workout, first_logged_on, .. } = &self.workouts[workout];
+        let date = Day::of(workout.date);
+        let too_late = is_too_old(date, first_logged_on.unwrap_or(self.today));
+        let before = self.streak.clone();
+        let recorded = self.streak.follow(workout, after, self.today.date());
+        prop_assert_eq!(recorded == Recorded::TooOld, too_late, "{:?}, first told {:?}", date, first_logged_on);
+        if too_late {
+            self.seen.insert("too old for the streak");
+            prop_assert_eq!(&before, &self.streak, "too old, and yet it changed something");
+        } else if is_too_old(date, self.today) && before != self.streak {
+            self.seen.insert("corrected when it could not be told any more");
         }
-        Ok(())
+        Ok(too_late)
     }
 
     /// A report about a workout, in the order of `Ledger::log`: the day, the donation, the bonuses.
     fn log(&mut self, workout: usize, status: WorkoutStatus) -> Checked {
-        let LivedWorkout { date, status: before, deleted, .. } = self.workouts[workout];
-        if before == status || deleted {
+        let (date, before) = (self.workouts[workout].date(), self.workouts[workout].status());
+        if before == status || self.workouts[workout].deleted {
             return Ok(());
         }
-        self.follow_day(date, before, status)?;
+        let too_late = self.follow_day(workout, status)?;
         let was_ever_kept = self.facts.was_ever_kept(workout);
         self.tell(Fact::Logged { workout, date, status });
         if keeps(status) && !was_ever_kept {
@@ -376,8 +408,12 @@ impl Life {
         if paid && !keeps(status) {
             self.seen.insert("a bonus by a rest day or an undo");
         }
-        self.workouts[workout].status = status;
-        self.workouts[workout].logged_on = Some(self.today);
+        let (now, today) = (self.now, self.today);
+        let lived = &mut self.workouts[workout];
+        lived.workout.first_logged_at = lived.workout.told_first_at().or(Some(now));
+        (lived.workout.status, lived.workout.logged_at) = (status, Some(now));
+        lived.workout.too_old_for_streak = too_late;
+        lived.first_logged_on.get_or_insert(today);
         self.last_report = Some((workout, status));
         Ok(())
     }
@@ -388,7 +424,7 @@ impl Life {
 
     fn donate_completion(&mut self, workout: usize) -> Checked {
         self.use_wallet();
-        let date = self.workouts[workout].date;
+        let date = self.workouts[workout].date();
         let period = self.facts.period(self.now, &self.periods());
         let (amount, cap) = self.facts.completion_gives(date, period, self.naive_caps());
         let donated = self.stored_wallet.donate_completion(date.date(), self.caps());
@@ -472,15 +508,15 @@ impl Life {
     fn invoice(&mut self, start: Timestamp, end: Timestamp) {
         self.use_wallet();
         let used = self.stored_wallet.amount_used;
-        if self.stored_wallet.start_period(start, end) {
-            self.seen.insert(if start > self.now { "early invoice" } else { "invoice" });
+        if self.stored_wallet.start_period(start, end, self.now) {
+            self.seen.insert(if start > self.now { "early invoice of this period" } else { "invoice" });
             if used > Pence::ZERO && self.stored_wallet.amount_used == used {
                 self.seen.insert("invoice for the same period");
             }
         } else {
             self.seen.insert("invoice that changes nothing");
         }
-        self.tell(Fact::Invoice { start, end });
+        self.tell(Fact::Invoice { start, end, at: self.now });
         self.last_invoice = Some((start, end));
     }
 
@@ -590,9 +626,9 @@ impl Life {
             match *fact {
                 Fact::Paused { from, until } => pause(&mut streak, from, until),
                 Fact::Back(on) => streak.unfreeze(on.date()),
-                Fact::Excused { from, until } => streak.excuse(from.date(), until.date()),
+                Fact::Excused { from, until } => streak.moved(today, Some((from.date(), until.date()))),
                 Fact::PreferredFrom(days, _) => streak.set_preferred_days(weekday_set(days), today),
-                Fact::Invoice { start, end } => prop_assert!(!wallet.start_period(start, end)),
+                Fact::Invoice { start, end, .. } => prop_assert!(!wallet.start_period(start, end, self.now)),
                 Fact::WalletUsed { .. } | Fact::WalletOpened { .. } => {
                     prop_assert!(!wallet.roll(self.now, &self.rule()))
                 }
@@ -630,10 +666,6 @@ fn number_of_days(first: Day, last: Day) -> i32 {
 
 fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap()
-}
-
-fn rests(status: WorkoutStatus) -> bool {
-    status == WorkoutStatus::RestDay
 }
 
 fn period_rule(tier: Tier, zone: &Zone) -> PeriodRule {

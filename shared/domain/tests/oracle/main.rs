@@ -6,9 +6,9 @@
 //! makes, and compares them after every happening. A failing story shrinks to a few lines.
 //!
 //! **Memory.** The streak takes reports about the last 180 days. The oracle has the whole list, so it needs this
-//! rule in words: a report about a day more than 180 days before the day of the report was never made. Days that
-//! have left memory can no longer change, so the rest agrees with unlimited memory, with one exception. A
-//! milestone is only looked for from the Monday of the week that lay 180 days before the last counted report.
+//! rule in words: a workout that was first told more than 180 days after its day was never told, whatever was said
+//! of it later. Days that have left memory can no longer change, so the rest agrees with unlimited memory, with one
+//! exception. A milestone is only looked for from the Monday of the week that lay 189 days before the last counted report.
 //! The wallet remembers 40 days; its rule stands in `naive_wallet`.
 //!
 //! **Order.** Decision 0015, which is the rule here: the current and the previous run follow from the set of reports

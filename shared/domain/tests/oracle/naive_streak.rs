@@ -10,7 +10,12 @@
 //! the day is over, and not afterwards.
 //!
 //! **Pauses.** From the day on which it was told, the last word about a pause holds, whatever was expected before.
-//! Days that a move leaves too short stay excused whether a pause comes or goes.
+//! Days that a move leaves too short stay excused whether a pause comes or goes; the last move has the last word on
+//! the day on which it is told and on those after it.
+//!
+//! **What was told too late.** A workout that was first told more than 180 days after its day is not the streak's,
+//! whatever is said of it later. What was first told in time can be corrected as long as it can be changed; so
+//! days are remembered nine days longer than they can be told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +25,8 @@ use crate::facts::{Day, Fact, Facts, PreferredDays, keeps};
 
 /// For how many days back a report counts.
 const REMEMBERED: i32 = 180;
+/// For how many days more they are remembered.
+const CORRECTED: i32 = 9;
 /// So many rest days of a week protect.
 const RESTS_A_WEEK: usize = 2;
 /// Milestones and their bonuses in pence.
@@ -186,15 +193,28 @@ impl Facts {
         plans.into_iter().map(|(_, date)| date).collect()
     }
 
-    /// The last word on each workout that came in time. To delete it is to say that it was skipped.
+    /// The day on which each workout was first told of.
+    fn first_told(&self) -> BTreeMap<usize, Day> {
+        let mut first = BTreeMap::new();
+        for told in &self.told {
+            if let Fact::Logged { workout, .. } = told.fact {
+                first.entry(workout).or_insert(told.on);
+            }
+        }
+        first
+    }
+
+    /// The last word on each workout that was first told of in time. To delete it is to say that it was skipped.
     fn last_words(&self) -> BTreeMap<usize, (Day, WorkoutStatus)> {
+        let first_told = self.first_told();
         let words = self.told.iter().filter_map(|told| match told.fact {
-            Fact::Logged { workout, date, status } => Some((told.on, workout, date, status)),
-            Fact::Deleted { workout, date } => Some((told.on, workout, date, WorkoutStatus::Skipped)),
+            Fact::Logged { workout, date, status } => Some((workout, date, status)),
+            Fact::Deleted { workout, date } => Some((workout, date, WorkoutStatus::Skipped)),
             _ => None,
         });
-        let in_time = words.filter(|(on, _, date, _)| !is_too_old(*date, *on));
-        in_time.map(|(_, workout, date, status)| (workout, (date, status))).collect()
+        let in_time = |workout, date| first_told.get(&workout).is_some_and(|on| !is_too_old(date, *on));
+        let words = words.filter(|(workout, date, _)| in_time(*workout, *date));
+        words.map(|(workout, date, status)| (workout, (date, status))).collect()
     }
 
     fn calendar(&self) -> Calendar {
@@ -203,7 +223,10 @@ impl Facts {
             match told.fact {
                 Fact::Paused { from, until } => pauses.push((from, until.unwrap_or(Day(i32::MAX)))),
                 Fact::Back(day) => pauses.push((day, day)),
-                Fact::Excused { from, until } => excused.extend((from.0..until.0).map(Day)),
+                Fact::Excused { from, until } => {
+                    excused.retain(|day| *day < told.on);
+                    excused.extend((from.0..until.0).map(Day));
+                }
                 Fact::PreferredFrom(days, from) => preferred.push((from, days)),
                 _ => {}
             }
@@ -270,6 +293,8 @@ impl Facts {
         let mut last = self.since;
         let mut statuses = BTreeMap::new();
         let mut plans = BTreeSet::new();
+        let first_told = self.first_told();
+        let in_time = |workout, date| first_told.get(&workout).is_some_and(|on| !is_too_old(date, *on));
         for told in &self.told {
             let mut changes_the_day = |workout, status| {
                 let before = statuses.insert(workout, status).unwrap_or(WorkoutStatus::Planned);
@@ -281,11 +306,9 @@ impl Facts {
                     plans.insert(workout);
                     !is_too_old(to, told.on)
                 }
-                Fact::Logged { workout, date, status } => {
-                    changes_the_day(workout, status) && !is_too_old(date, told.on)
-                }
+                Fact::Logged { workout, date, status } => changes_the_day(workout, status) && in_time(workout, date),
                 Fact::Deleted { workout, date } => {
-                    let undone = changes_the_day(workout, WorkoutStatus::Skipped) && !is_too_old(date, told.on);
+                    let undone = changes_the_day(workout, WorkoutStatus::Skipped) && in_time(workout, date);
                     undone || (plans.contains(&workout) && date >= told.on)
                 }
                 _ => false,
@@ -294,7 +317,7 @@ impl Facts {
                 last = told.on;
             }
         }
-        last.plus(-REMEMBERED).monday()
+        last.plus(-REMEMBERED - CORRECTED).monday()
     }
 
     /// All bonuses that were paid, with the days that earned them.

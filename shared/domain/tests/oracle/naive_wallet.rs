@@ -82,11 +82,16 @@ fn by_rule(period: Period, at: Timestamp, periods: &Periods) -> Period {
     }
 }
 
-/// An invoice names a period: about the same start is the same period, a later one is a new period, an earlier one is old news.
-fn by_invoice(period: Period, start: Timestamp, end: Timestamp) -> Period {
+/// An invoice names a period: about the same start is the same period, a later one is a new period
+/// once it has begun, an earlier one is old news.
+fn by_invoice(period: Period, start: Timestamp, end: Timestamp, told_at: Timestamp) -> Period {
     let later_by = start.as_second() - period.start.as_second();
     let a_day = 24 * 3600;
     if end <= start || end <= period.start || later_by < -a_day {
+        return period;
+    }
+    if later_by > a_day && start > told_at {
+        // It has not begun.
         return period;
     }
     let billing_day = Some(billing_day(start, end));
@@ -109,7 +114,7 @@ impl Facts {
                     Some(Period { start: *at, end: next_billing(*at, day), billing_day: Some(day) })
                 }
                 (Fact::WalletUsed { at, periods }, Some(period)) => Some(by_rule(period, *at, periods)),
-                (Fact::Invoice { start, end }, Some(period)) => Some(by_invoice(period, *start, *end)),
+                (Fact::Invoice { start, end, at }, Some(period)) => Some(by_invoice(period, *start, *end, *at)),
                 (_, period) => period,
             };
         }

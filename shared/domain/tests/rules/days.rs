@@ -1,7 +1,12 @@
 //! Days over many zones: every instant has one, each begins once.
 
 use crate::common::{at, zone};
-use ivy_domain::{Zone, days};
+use ivy_domain::{
+    Zone, days,
+    local_days::{DayStart, HeldDay, LocalDays},
+    streak::{DayState, Streak},
+    user::WeekdaySet,
+};
 use jiff::{SignedDuration, Timestamp, civil::date};
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
@@ -99,4 +104,68 @@ fn the_date_that_samoa_left_out_is_planned_for_nobody() {
         .map(|(_, date)| date)
         .collect();
     assert_eq!(days, [date(2011, 12, 28), date(2011, 12, 29), date(2011, 12, 31), date(2012, 1, 1)]);
+}
+
+/// Zones whose days begin on the half hour of UTC, and that change no clocks in the weeks looked at.
+const STEADY: [&str; 8] = [
+    "Pacific/Pago_Pago",
+    "America/New_York",
+    "America/St_Johns",
+    "Europe/London",
+    "Asia/Kolkata",
+    "Asia/Tokyo",
+    "Pacific/Auckland",
+    "Pacific/Kiritimati",
+];
+
+/// Half hours that each date had, by looking at the clock every half hour; and the streak that heard of the moves.
+fn travel(moves: &[(i64, usize)]) -> (std::collections::BTreeMap<jiff::civil::Date, i64>, Streak, jiff::civil::Date) {
+    let mut moves = moves.to_vec();
+    moves.sort_unstable();
+    let start = at("2026-12-01T00:00:00Z");
+    let (mut home, mut held): (Zone, Option<HeldDay>) = (zone("Europe/London"), None);
+    let mut streak = Streak::new(date(2026, 12, 1), WeekdaySet::default());
+    let mut lived = std::collections::BTreeMap::new();
+    let days_of = |home: &Zone, held| LocalDays::new(home, DayStart::default(), held);
+    for half_hour in 0..48 * 20 {
+        let now = start + SignedDuration::from_mins(30 * half_hour);
+        for (_, to) in moves.iter().filter(|(at, _)| *at == half_hour) {
+            let to = zone(STEADY[*to]);
+            let here = days_of(&home, held);
+            let moved = here.moved(&to, DayStart::default(), now);
+            streak.moved(here.date_of(now), moved.excused);
+            (home, held) = (to, moved.held);
+        }
+        *lived.entry(days_of(&home, held).date_of(now)).or_insert(0) += 1;
+    }
+    let today = *lived.keys().next_back().unwrap();
+    (lived, streak, today)
+}
+
+proptest! {
+    /// Wherever somebody moves, and however often: exactly the days with less than twelve hours are excused.
+    #[test]
+    fn only_days_that_were_too_short_are_excused(
+        moves in proptest::collection::vec((1..48 * 12_i64, 0..STEADY.len()), 0..20),
+    ) {
+        let (lived, streak, today) = travel(&moves);
+        let first = *lived.keys().next().unwrap();
+        for (day, state) in streak.calendar(today, 17).into_iter().filter(|(day, _)| *day > first && *day < today) {
+            let half_hours = lived.get(&day).copied().unwrap_or(0);
+            prop_assert_eq!(state == DayState::Frozen, half_hours < 24, "{} had {} half hours", day, half_hours);
+        }
+    }
+}
+
+/// Each night to Tokyo and back within the hour, or back on the next morning: every day was excused, for ever.
+#[test]
+fn moving_each_night_excuses_no_day_that_lasts() {
+    let tokyo = STEADY.iter().position(|name| *name == "Asia/Tokyo").unwrap();
+    let new_york = STEADY.iter().position(|name| *name == "America/New_York").unwrap();
+    for back_after in [2, 20] {
+        let nights = (1..12).flat_map(|day| [(48 * day + 2, tokyo), (48 * day + 2 + back_after, new_york)]);
+        let (_, streak, today) = travel(&[vec![(0, new_york)], nights.collect()].concat());
+        let missed = streak.calendar(today, 17).iter().filter(|(_, state)| *state == DayState::Missed).count();
+        assert!(missed >= 15, "back after {back_after} half hours: {missed} of 16 days were missed");
+    }
 }

@@ -11,7 +11,7 @@ use ivy_domain::{
 use jiff::civil::{Date, Time, Weekday, date};
 use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_assert_ne, proptest};
 
-const DONE: CallHistory = CallHistory { onboarding_call_done: true };
+const DONE: CallHistory = CallHistory::DONE;
 
 fn types(user: &User, date: Date) -> Vec<CallType> {
     calls_for(user, date, &DONE).into_iter().map(|call| call.call_type).collect()
@@ -95,12 +95,92 @@ fn the_onboarding_call_takes_the_first_window_after_sign_up() {
     });
     let first: Vec<_> = calls_for(&user, date(2026, 11, 24), &new).into_iter().map(|call| call.call_type).collect();
     assert_eq!(first, [Onboarding], "a Tuesday, although only Mondays are preferred");
-    assert_eq!(calls_for(&user, date(2026, 11, 25), &new), []);
     assert_eq!(types(&user, date(2026, 11, 24)), []);
     let late = with(|user| user.onboarded_at = Some(at("2026-11-24T20:30:00Z")));
     let next: Vec<_> = calls_for(&late, date(2026, 11, 25), &new).into_iter().map(|call| call.call_type).collect();
     assert_eq!(next, [Onboarding, EveningReview]);
     assert_eq!(calls_for(&late, date(2026, 11, 24), &new), [], "nothing before onboarding");
+}
+
+fn onboarding_on(user: &User, date: Date, history: CallHistory) -> Vec<(Channel, jiff::Timestamp)> {
+    let calls = calls_for(user, date, &history).into_iter().filter(|call| call.call_type == Onboarding);
+    calls.map(|call| (call.channel, call.window.opens_at)).collect()
+}
+
+/// The first window of a `mixed` user is the morning's message: the onboarding call vanished in it.
+#[test]
+fn the_onboarding_call_of_a_mixed_user_is_by_voice() {
+    let day = date(2026, 11, 24);
+    let mixed = with(|user| {
+        user.communication_preference = CommunicationPreference::Mixed;
+        user.onboarded_at = Some(at("2026-11-24T03:00:00Z"));
+    });
+    let evening = at("2026-11-24T18:00:00Z");
+    assert_eq!(onboarding_on(&mixed, day, CallHistory::default()), [(Channel::Voice, evening)]);
+    let mornings = User { evening_window: None, ..mixed.clone() };
+    let morning = at("2026-11-24T07:00:00Z");
+    assert_eq!(onboarding_on(&mornings, day, CallHistory::default()), [(Channel::Voice, morning)]);
+    let written = User { communication_preference: CommunicationPreference::Async, ..mixed };
+    assert_eq!(onboarding_on(&written, day, CallHistory::default()), [(Channel::Message, morning)]);
+    assert_eq!(onboarding_on(&written, days::plus_days(day, 1), CallHistory::default()), [], "written once");
+}
+
+/// Who agreed to calls, or named windows, after the first window had passed never got an onboarding call.
+#[test]
+fn the_onboarding_call_waits_for_consent_and_windows() {
+    let new = CallHistory::default();
+    let mut user = with(|user| {
+        user.subscription_type = Tier::B2cPro;
+        user.onboarded_at = Some(at("2026-11-02T12:00:00Z"));
+    });
+    // A Tuesday three weeks later, at noon: the evening of that day, although Pro's days are Thursday and Sunday.
+    user.consents.calls.as_mut().unwrap().at = at("2026-11-24T12:00:00Z");
+    let evening = [(Channel::Voice, at("2026-11-24T18:00:00Z"))];
+    assert_eq!(onboarding_on(&user, date(2026, 11, 24), new), evening);
+    let without = User { morning_window: None, evening_window: None, ..user.clone() };
+    assert_eq!(onboarding_on(&without, date(2026, 11, 24), new), []);
+    assert_eq!(onboarding_on(&user, date(2026, 11, 28), new), [(Channel::Voice, at("2026-11-28T07:00:00Z"))]);
+    let named_at_noon = CallHistory { onboarding_not_before: Some(at("2026-11-28T12:00:00Z")), ..new };
+    assert_eq!(onboarding_on(&user, date(2026, 11, 28), named_at_noon), [(Channel::Voice, at("2026-11-28T18:00:00Z"))]);
+}
+
+#[test]
+fn an_onboarding_call_that_the_day_has_had_keeps_its_window() {
+    let day = date(2026, 11, 24);
+    let types = |user: &User, at_time: &str| {
+        let history = CallHistory { onboarding_call_at: Some(at(at_time)), ..DONE };
+        calls_for(user, day, &history).into_iter().map(|call| call.call_type).collect::<Vec<_>>()
+    };
+    assert_eq!(types(&user(), "2026-11-24T07:10:00Z"), [Onboarding, EveningReview]);
+    assert_eq!(types(&user(), "2026-11-24T18:10:00Z"), [MorningPlanning, Onboarding]);
+    let no_mornings = with(|user| user.morning_window = None);
+    assert_eq!(types(&no_mornings, "2026-11-24T07:10:00Z"), [EveningReview]);
+}
+
+#[test]
+fn an_onboarding_call_that_rang_in_vain_comes_on_the_days_that_have_calls() {
+    let tried = CallHistory { onboarding_call_tried: true, ..CallHistory::default() };
+    let pro = with(|user| user.subscription_type = Tier::B2cPro);
+    let week: Vec<i8> = (23..=29).filter(|day| !onboarding_on(&pro, date(2026, 11, *day), tried).is_empty()).collect();
+    assert_eq!(week, [26, 29]);
+    assert_eq!(calls_for(&pro, date(2026, 11, 26), &tried).len(), 1, "in place of the review");
+    let mondays = with(|user| user.preferred_days = set(&[Weekday::Monday]));
+    assert_eq!(calls_for(&mondays, date(2026, 11, 25), &tried), []);
+}
+
+/// With Sunday alone, the weekly planning took the only evening, and one call a week remained.
+#[test]
+fn pro_has_two_calls_a_week_whatever_days_are_preferred() {
+    for days in 0_u8..128 {
+        let preferred = (0..7).filter(|day| days & (1 << day) != 0);
+        let pro = with(|user| {
+            user.subscription_type = Tier::B2cPro;
+            user.preferred_days = preferred.map(|day| Weekday::from_monday_zero_offset(day).unwrap()).collect();
+        });
+        assert_eq!(calls_per_week(&pro, date(2026, 11, 25)), 2, "{:?}", pro.preferred_days);
+        let week: Vec<CallType> = (23..=29).flat_map(|day| types(&pro, date(2026, 11, day))).collect();
+        assert_eq!(week, [EveningReview, WeeklyPlanning]);
+    }
 }
 
 #[test]
@@ -141,18 +221,22 @@ proptest! {
         zone_name in any::<proptest::sample::Index>(),
         (start, length) in (0_i16..1420, 10_i16..600),
         preferred in proptest::collection::vec(0_i8..7, 0..5),
-        onboarding_call_done in any::<bool>(),
+        (onboarding_call_done, onboarding_call_tried) in any::<(bool, bool)>(),
+        preference in proptest::sample::select(vec![
+            CommunicationPreference::Calls, CommunicationPreference::Mixed, CommunicationPreference::Async,
+        ]),
     ) {
         let zones = ["Europe/London", "America/New_York", "Australia/Lord_Howe", "Antarctica/Troll", "Asia/Kathmandu"];
         let minutes = |of_day: i16| Time::constant((of_day / 60) as i8, (of_day % 60) as i8, 0, 0);
         let user = with(|user| {
             user.subscription_type = Tier::ALL[tier.index(Tier::ALL.len())];
             user.timezone = zone(zones[zone_name.index(zones.len())]);
+            user.communication_preference = preference;
             user.morning_window = Window::new(minutes(start), minutes((start + length).min(1439))).ok();
             user.preferred_days = preferred.iter().map(|day| Weekday::from_monday_zero_offset(*day).unwrap()).collect();
         });
         let date = days::plus_days(date(2026, 1, 1), day);
-        let history = CallHistory { onboarding_call_done };
+        let history = CallHistory { onboarding_call_done, onboarding_call_tried, ..CallHistory::default() };
         let calls = calls_for(&user, date, &history);
         prop_assert_eq!(&calls, &calls_for(&user, date, &history));
         prop_assert!(calls.len() <= 2);
@@ -166,8 +250,16 @@ proptest! {
             prop_assert!(first.window != second.window && first.call_type != second.call_type);
             prop_assert_ne!(call_id(user.id, date, first.call_type), call_id(user.id, date, second.call_type));
         }
+        let onboarding: Vec<_> = calls.iter().filter(|call| call.call_type == Onboarding).collect();
         if onboarding_call_done {
-            prop_assert!(calls.iter().all(|call| call.call_type != Onboarding));
+            prop_assert!(onboarding.is_empty());
+        } else if preference != CommunicationPreference::Async {
+            // By voice, and on each day until it is done; once it has rung, on the days that have calls by voice anyway.
+            prop_assert!(onboarding.iter().all(|call| call.channel == Channel::Voice));
+            let usual = calls_for(&user, date, &DONE);
+            let has_voice = usual.iter().any(|call| call.channel == Channel::Voice);
+            let reachable = has_voice || (!onboarding_call_tried && days::has_day(date, &user.timezone));
+            prop_assert_eq!(onboarding.len(), usize::from(reachable), "{:?}", calls);
         }
     }
 }

@@ -83,7 +83,8 @@ proptest! {
                 }
                 Action::Invoice { days_ago } => {
                     let start = now - SignedDuration::from_hours(24 * days_ago);
-                    wallet.start_period(start, start + SignedDuration::from_hours(24 * 30));
+                    let began = wallet.start_period(start, start + SignedDuration::from_hours(24 * 30), now);
+                    prop_assert!(!began || wallet.period_start <= now, "a period that has not begun");
                     Pence::ZERO
                 }
                 Action::Roll => {

@@ -233,7 +233,7 @@ fn call_windows_open_and_close_where_zoneinfo_says() {
 
 fn compare_windows(differences: &mut Differences, fixture: &Fixture, user: &User, day: &Day) {
     let (name, date) = (user.timezone.as_str(), day.date);
-    let calls = calls_for(user, date, &CallHistory { onboarding_call_done: true });
+    let calls = calls_for(user, date, &CallHistory::DONE);
     differences.compare(|| format!("{name} {date} calls"), if day.exists { 2 } else { 0 }, calls.len());
     let is_morning = |call: &PlannedCall| call.call_type == CallType::MorningPlanning;
     let shortest = SignedDuration::from_mins(Window::SHORTEST_MINUTES.into());

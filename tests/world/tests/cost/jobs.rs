@@ -155,6 +155,7 @@ fn of_a_queue(message: &QueuedMessage, cost: &Cost) -> (&'static str, &'static s
         Queue::PlanUsers => ("plan-users", "one person"),
         Queue::EraseUsers => ("erase-user", "a person"),
         Queue::OutboxDead => panic!("an effect cannot be read"),
+        Queue::Reviews => panic!("no function reads reviews"),
     }
 }
 

@@ -1,11 +1,13 @@
 //! The meter: a gate that lets everything pass and writes down what a piece of work asked of the table, in its order.
 //!
-//! Round trips are counted where requests leave the SDK, so its retries count as well. Consumed units are the table's own answer
+//! Requests are counted where they leave the SDK, so its retries count as well. Those that are made at once are one round trip: the
+//! meter lets nothing pass before all that the work has to ask by then stand at the gate. Consumed units are the table's own answer
 //! to `ReturnConsumedCapacity`: reads by 4 kB (half for eventually consistent ones), writes by 1 kB and index, transactions
 //! double. What else went out (providers, queues, timers) stands in brackets between the table's requests, for the order
 //! matters: a claim comes before the dialling.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -17,6 +19,11 @@ use ivy_world::gate::{Gate, Party, Passage, Ruling, Told};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Cost {
     passages: Vec<Passage>,
+    /// Of each passage, which round trip to the table it is part of, or comes after.
+    trips: Vec<usize>,
+    trip: usize,
+    /// Requests to the table that are not answered yet.
+    open: usize,
     pub(crate) read_units: f64,
     pub(crate) write_units: f64,
 }
@@ -26,8 +33,30 @@ impl Cost {
         self.passages.iter().filter(|passage| passage.party == Party::Table)
     }
 
-    pub(crate) fn round_trips(&self) -> usize {
-        self.of_the_table().count()
+    pub(crate) const fn round_trips(&self) -> usize {
+        self.trip
+    }
+
+    fn enters(&mut self, passage: &Passage) {
+        if passage.party == Party::Table {
+            self.trip += usize::from(self.open == 0);
+            self.open += 1;
+        }
+        self.passages.push(passage.clone());
+        self.trips.push(self.trip);
+    }
+
+    /// Round trips in which something is written, or would be if its condition held.
+    pub(crate) fn writing_trips(&self) -> usize {
+        let mut trips: Vec<usize> = self
+            .passages
+            .iter()
+            .zip(&self.trips)
+            .filter(|(passage, _)| passage.party == Party::Table && passage.writes)
+            .map(|(_, trip)| *trip)
+            .collect();
+        trips.dedup();
+        trips.len()
     }
 
     /// Requests that write, or would if their condition held.
@@ -50,13 +79,41 @@ impl Cost {
         self.passages.iter().any(|passage| passage.party == party)
     }
 
+    /// What the table's owner must allow for this: the actions of its requests, and of each part of a transaction. The counting of
+    /// requests stands apart, as `UpdateItem of rates`.
+    pub(crate) fn actions(&self) -> BTreeSet<&'static str> {
+        let mut actions = BTreeSet::new();
+        for passage in self.of_the_table() {
+            match passage.operation.as_str() {
+                "TransactWriteItems" => {
+                    actions.extend(passage.entities.iter().map(|entity| match entity.as_bytes()[0] {
+                        b'-' => "DeleteItem",
+                        b'+' => "UpdateItem",
+                        _ => "PutItem",
+                    }))
+                }
+                "UpdateItem" if passage.entities == ["rate"] => {
+                    actions.insert(RATES);
+                }
+                "GetItem" => drop(actions.insert("GetItem")),
+                "BatchGetItem" => drop(actions.insert("BatchGetItem")),
+                "Query" => drop(actions.insert("Query")),
+                "PutItem" => drop(actions.insert("PutItem")),
+                "UpdateItem" => drop(actions.insert("UpdateItem")),
+                "DeleteItem" => drop(actions.insert("DeleteItem")),
+                other => panic!("{other} is an action that no role knows"),
+            }
+        }
+        actions
+    }
+
     /// Writes before this party was asked first.
     pub(crate) fn writes_before(&self, party: Party) -> usize {
         let before = self.passages.iter().take_while(|passage| passage.party != party);
         before.filter(|passage| passage.party == Party::Table && passage.writes).count()
     }
 
-    /// The requests in their order, in words; the same several times over is said once.
+    /// The requests in their order, in words; the same several times over is said once. `∥` stands between what is asked at once.
     pub(crate) fn operations(&self) -> String {
         let word = |passage: &Passage| match passage.party {
             Party::Table => format!("{} {}", passage.operation, passage.entities.join("+")).trim_end().to_owned(),
@@ -68,11 +125,29 @@ impl Cost {
             }
         };
         let words: Vec<String> = self.passages.iter().map(word).collect();
-        let runs = words.chunk_by(|one, next| one == next);
-        let said = runs.map(|run| if run.len() == 1 { run[0].clone() } else { format!("{} × {}", run.len(), run[0]) });
-        said.collect::<Vec<_>>().join(", ")
+        let (mut said, mut at) = (String::new(), 0);
+        for run in words.chunk_by(|one, next| one == next) {
+            let table = |index: usize| self.passages[index].party == Party::Table;
+            let at_once = at > 0 && self.trips[at] == self.trips[at - 1] && table(at) && table(at - 1);
+            said += if at == 0 {
+                ""
+            } else if at_once {
+                " ∥ "
+            } else {
+                ", "
+            };
+            said += &if run.len() == 1 { run[0].clone() } else { format!("{} × {}", run.len(), run[0]) };
+            at += run.len();
+        }
+        said
     }
 }
+
+/// Counting requests is an update that nearly every function makes, and that may be all it updates.
+pub(crate) const RATES: &str = "UpdateItem of rates";
+
+/// How often a request steps back for others that are made at the same time.
+const AT_ONCE: usize = 8;
 
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
@@ -98,12 +173,21 @@ impl Meter {
 impl Gate for Meter {
     async fn enter(&self, passage: &Passage) -> Ruling {
         if let Some(cost) = self.running().as_mut() {
-            cost.passages.push(passage.clone());
+            cost.enters(passage);
+        }
+        for _ in 0..AT_ONCE {
+            tokio::task::yield_now().await;
         }
         Ruling::Pass
     }
 
-    fn told(&self, _: &Passage, _: Told) {}
+    fn told(&self, passage: &Passage, _: Told) {
+        if let Some(cost) = self.running().as_mut()
+            && passage.party == Party::Table
+        {
+            cost.open = cost.open.saturating_sub(1);
+        }
+    }
 
     async fn end(&self) {
         std::future::pending().await

@@ -1,6 +1,7 @@
 //! What people's requests cost, from signing up on. The rows follow one person through a morning; a new endpoint gets a line
 //! where its area is.
 
+use axum::{body::Body, http::Method};
 use ivy_domain::admin::AdminRole;
 use ivy_world::{ADMIN_PASSWORD, Person, World};
 use jiff::SignedDuration;
@@ -37,6 +38,11 @@ async fn open_doors(bench: &Bench) {
     }
     let question = "/webhooks/whatsapp?hub.mode=subscribe&hub.verify_token=whatsapp_verify_token_test&hub.challenge=1";
     bench.request(("whatsapp-verify", "subscribe"), &anyone, question, None, 200).await;
+    let asks = [("origin", "https://app.ivy.test"), ("access-control-request-method", "PATCH")];
+    let preflight = anyone.send(Method::OPTIONS, "/api/users/me", &asks, Body::empty());
+    let (reply, cost) = bench.measure(preflight).await;
+    assert_eq!(reply.status, 204);
+    bench.keep("answer-preflight", "known origin", cost);
     let nothing = Some(json!({}));
     bench.request(("retell-webhook", "unsigned"), &anyone, "/webhooks/retell", nothing.clone(), 401).await;
     bench.request(("whatsapp-webhook", "unsigned"), &anyone, "/webhooks/whatsapp", nothing, 401).await;
@@ -171,6 +177,8 @@ async fn lists(bench: &Bench, mara: &Person) {
     }
     let scores = Some(json!({"energy": 6, "mood": 7}));
     bench.request(("record-score", "two scores"), client, "/api/users/me/transformation", scores, 201).await;
+    bench.request(("delete-scores", "some"), client, "/api/users/me/transformation", None, 204).await;
+    bench.request(("delete-scores", "none"), client, "/api/users/me/transformation", None, 204).await;
     let marker = Some(json!({"text": "took the stairs"}));
     bench.request(("record-marker", "a marker"), client, "/api/users/me/life-markers", marker, 201).await;
     for (function, path) in [

@@ -10,14 +10,17 @@
 //! `plan-day` itself is not run, only the jobs that it puts on the queue for the zones of these users: for the other six
 //! hundred zones it is a thousand empty queries a day.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use ivy_domain::UserId;
+use ivy_domain::{UserId, company::Company, days};
 use ivy_flows::ports::Queue;
 use ivy_simulators::{CallScript, CallStatus, Provider, Webhook};
 use ivy_store::keys;
 use ivy_world::{Client, QueuedMessage, World};
-use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde_json::{Value, json};
 
 use crate::{
@@ -33,7 +36,8 @@ const fn most_deliveries(queue: Queue) -> u32 {
         Queue::Messages => 30,
         Queue::PlanUsers => 5,
         Queue::EraseUsers => 20,
-        Queue::OutboxDead => 1,
+        // People read them.
+        Queue::OutboxDead | Queue::Reviews => 1,
     }
 }
 
@@ -113,14 +117,23 @@ pub(crate) struct Sent {
     pub(crate) at: Timestamp,
 }
 
-/// What billing, the company or the app will do by endpoints to come; here written through the store.
+/// What billing and the company will do by endpoints to come; here written through the store.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Change {
     Tier(&'static str),
-    Status(&'static str),
-    CallsConsent(bool),
-    /// An invoice starts a wallet period.
-    Invoice,
+    /// An invoice starts a wallet period, so many hours from now.
+    Invoice(i64),
+    /// The company's limit for each employee's month, in pence.
+    CompanyLimit(i64),
+}
+
+/// A user's day that `plan-users` planned, and when it was done with it.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    pub(crate) user: UserId,
+    pub(crate) zone: String,
+    pub(crate) date: Date,
+    pub(crate) at: Timestamp,
 }
 
 pub(crate) struct Driver {
@@ -147,7 +160,11 @@ pub(crate) struct Driver {
     webhooks: Vec<(Timestamp, Webhook, u32)>,
     undisturbed: BTreeMap<String, u32>,
     swept_at: Timestamp,
-    planned: BTreeMap<(String, Date), ()>,
+    planned: BTreeSet<(String, String, Date)>,
+    /// The days that were planned, in the order in which it was done.
+    pub(crate) days: Vec<Planned>,
+    /// The analyses that were taken in: what Retell told of a call.
+    pub(crate) analysed: Vec<Value>,
 }
 
 fn millis(at: Timestamp) -> i64 {
@@ -182,7 +199,9 @@ impl Driver {
             webhooks: Vec::new(),
             undisturbed: BTreeMap::new(),
             swept_at,
-            planned: BTreeMap::new(),
+            planned: BTreeSet::new(),
+            days: Vec::new(),
+            analysed: Vec::new(),
         }
     }
 
@@ -264,17 +283,18 @@ impl Driver {
         Some(full_minute(attention.max(next), self.sweep_minutes))
     }
 
-    /// The jobs of `plan-day` for the zones of those who are called, at their 03:00.
+    /// The jobs of `plan-day` for the zones of those who are called, in the hour of their 03:00. A date that is lived again in
+    /// another zone is planned again.
     fn plan_days(&mut self) {
         let now = self.world.now();
         for someone in self.people.clone().iter().filter(|someone| someone.called) {
             let zone = self.zone_of(someone);
-            let local = TimeZone::get(&zone).unwrap().to_datetime(now - SignedDuration::from_hours(3));
-            if self.planned.insert((someone.key(), local.date()), ()).is_some() {
+            let date = days::days_planned_at(now, &zone.parse().unwrap()).pop().unwrap();
+            if !self.planned.insert((someone.key(), zone.clone(), date)) {
                 continue;
             }
             let shard = keys::shard_of(someone.id);
-            let job = json!({"kind": "page", "zone": zone, "shard": shard, "date": local.date(), "after": null});
+            let job = json!({"kind": "page", "zone": zone, "shard": shard, "date": date, "after": null});
             self.world.queues.put(Queue::PlanUsers, job.to_string(), now);
         }
     }
@@ -288,10 +308,10 @@ impl Driver {
     fn next_day_begins(&self) -> Option<Timestamp> {
         let now = self.world.now();
         let begins = |someone: &Someone| {
-            let zone = TimeZone::get(&self.zone_of(someone)).unwrap();
-            let today = zone.to_datetime(now - SignedDuration::from_hours(3)).date();
-            let tomorrow = today.tomorrow().unwrap().at(3, 0, 0, 0);
-            zone.to_ambiguous_timestamp(tomorrow).compatible().unwrap()
+            let zone = self.zone_of(someone).parse().unwrap();
+            let planned = days::days_planned_at(now, &zone).pop().unwrap();
+            let next = days::day_start(planned.tomorrow().unwrap(), &zone);
+            Timestamp::from_second(next.as_second().div_euclid(3600) * 3600).unwrap()
         };
         self.people.iter().filter(|someone| someone.called).map(begins).min()
     }
@@ -365,7 +385,7 @@ impl Driver {
                     Queue::Messages => "send-message",
                     Queue::PlanUsers => "plan-users",
                     Queue::EraseUsers => "erase-user",
-                    Queue::OutboxDead => "nobody",
+                    Queue::OutboxDead | Queue::Reviews => "nobody",
                 };
                 let name = name.to_owned();
                 let work = async move { Outcome::Did(usize::from(world.deliver_message(&message).await)) };
@@ -427,12 +447,18 @@ impl Driver {
                 self.stream.splice(0..0, rest);
             }
             (Doing::Message(message), outcome) => {
-                if outcome != Some(Outcome::Did(1)) {
+                if outcome == Some(Outcome::Did(1)) {
+                    self.note_planning(&message);
+                } else {
                     self.give_back(message, ended.disturbed);
                 }
             }
             (Doing::Webhook { webhook, tries }, outcome) => {
                 let taken = matches!(outcome, Some(Outcome::Answered(200..=299, _)));
+                let event: Value = serde_json::from_slice(&webhook.body).unwrap();
+                if taken && event["event"] == "call_analyzed" {
+                    self.analysed.push(event["call"].clone());
+                }
                 if !taken && tries < most_tries(webhook.provider) {
                     let later = now + SignedDuration::from_mins(self.chance.between(1, 7));
                     self.webhooks.push((later, webhook, tries + 1));
@@ -444,6 +470,22 @@ impl Driver {
                 }
             }
             (Doing::Sweep | Doing::Change { .. }, _) => {}
+        }
+    }
+
+    /// Remembers whose day a page planned.
+    fn note_planning(&mut self, message: &QueuedMessage) {
+        let job: Value = serde_json::from_str(&message.body).unwrap();
+        if job["kind"] != "page" {
+            return;
+        }
+        let (zone, date) = (job["zone"].as_str().unwrap(), job["date"].as_str().unwrap().parse().unwrap());
+        let at = self.world.now();
+        for someone in self.people.clone() {
+            let shard = keys::shard_of(someone.id);
+            if Some(shard) == job["shard"].as_u64() && self.zone_of(&someone) == zone {
+                self.days.push(Planned { user: someone.id, zone: zone.to_owned(), date, at });
+            }
         }
     }
 
@@ -512,6 +554,12 @@ fn whatsapp_kind(event: &Value) -> String {
     }
 }
 
+/// The company of those who are sponsored, with its limit for each employee's month.
+pub(crate) fn company(pence: i64) -> Company {
+    let id = ivy_domain::CompanyId::derive(Date::constant(2026, 1, 1), &["faults", "company"]);
+    Company { id, name: "Acme".to_owned(), monthly_wallet_per_employee: Some(ivy_domain::Pence(pence)) }
+}
+
 /// Writes a change through the store, as its own flow will.
 async fn apply(world: &World, user: UserId, change: &Change) -> bool {
     for _ in 0..6 {
@@ -530,17 +578,16 @@ async fn try_apply(world: &World, user: UserId, change: &Change) -> Option<()> {
     let now = world.now();
     match change {
         Change::Tier(tier) => profile.user.subscription_type = serde_json::from_value(json!(tier)).unwrap(),
-        Change::Status(status) => profile.user.status = serde_json::from_value(json!(status)).unwrap(),
-        Change::CallsConsent(granted) => {
-            let consent = profile.user.consents.calls.as_mut()?;
-            (consent.granted, consent.at) = (*granted, now);
-        }
-        Change::Invoice => {
+        // Who sponsors gets no invoices.
+        Change::Invoice(_) if profile.user.subscription_type == ivy_domain::Tier::B2bSponsor => return Some(()),
+        Change::Invoice(hours) => {
             let mut wallet = me.wallet(now);
-            wallet.start_period(now, now + SignedDuration::from_hours(30 * 24));
+            let start = now + SignedDuration::from_hours(*hours);
+            wallet.start_period(start, start + SignedDuration::from_hours(30 * 24), now);
             transaction.wallet(user, &wallet);
             return Box::pin(transaction.commit()).await.ok();
         }
+        Change::CompanyLimit(pence) => return Box::pin(store.put_company(&company(*pence))).await.ok(),
     }
     transaction.user(&profile);
     Box::pin(transaction.commit()).await.ok()

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::driver::{Change, Doing, Driver, Request, Sent, Someone};
 
 /// Everything that may happen, with its weight.
-const KINDS: [(Kind, usize); 24] = [
+const KINDS: [(Kind, usize); 33] = [
     (Kind::Log, 14),
     (Kind::LogTwice, 8),
     (Kind::LogEveryWay, 8),
@@ -26,15 +26,24 @@ const KINDS: [(Kind, usize); 24] = [
     (Kind::CallDueTwice, 6),
     (Kind::Talk, 6),
     (Kind::Tier, 3),
+    (Kind::Delete, 5),
     (Kind::Pause, 3),
-    (Kind::Resume, 3),
+    (Kind::Consent, 2),
+    (Kind::Resume, 4),
     (Kind::Invoice, 2),
+    (Kind::CompanyLimit, 3),
+    (Kind::WalletJob, 2),
+    (Kind::CallNow, 4),
+    (Kind::Reschedule, 5),
+    (Kind::DayStart, 2),
+    (Kind::Prefer, 3),
     (Kind::Charity, 4),
-    (Kind::Zone, 2),
+    (Kind::Zone, 4),
     (Kind::Windows, 3),
     (Kind::Refresh, 4),
     (Kind::SignUp, 4),
     (Kind::Deliveries, 6),
+    (Kind::Fly, 2),
     (Kind::Repeat, 10),
 ];
 
@@ -54,9 +63,18 @@ enum Kind {
     CallDueTwice,
     Talk,
     Tier,
+    Delete,
     Pause,
+    Consent,
     Resume,
     Invoice,
+    CompanyLimit,
+    WalletJob,
+    CallNow,
+    Reschedule,
+    DayStart,
+    Prefer,
+    Fly,
     Charity,
     Zone,
     Windows,
@@ -153,28 +171,70 @@ impl Driver {
             Kind::CallDueTwice => self.due_twice(who),
             Kind::Talk => self.talk(who),
             Kind::Tier => {
-                let tier = self.chance.pick(&["b2c_pro", "b2c_elite", "b2c_concierge"]);
+                let tier = self.chance.pick(&["b2c_pro", "b2c_elite", "b2c_concierge", "b2b_sponsor"]);
                 vec![Doing::Change { who: who.clone(), change: Change::Tier(tier) }]
             }
-            Kind::Pause if self.chance.happens(500) => {
-                vec![Doing::Change { who: who.clone(), change: Change::CallsConsent(false) }]
-            }
+            Kind::Delete => self.delete(who),
             Kind::Pause => {
-                let status = self.chance.pick(&["paused", "sick", "traveling"]);
-                vec![Doing::Change { who: who.clone(), change: Change::Status(status) }]
+                let reason = self.chance.pick(&["paused", "sick", "traveling"]);
+                let hours = self.chance.pick(&[None, Some(2), Some(20)]);
+                let mut body = json!({"reason": reason});
+                if let Some(hours) = hours {
+                    body["until"] = json!(self.world.now() + SignedDuration::from_hours(hours));
+                }
+                vec![self.request(who, "POST", "/api/users/me/pause".to_owned(), body, &format!("is {reason}"))]
             }
-            Kind::Resume => vec![
-                Doing::Change { who: who.clone(), change: Change::Status("active") },
-                Doing::Change { who: who.clone(), change: Change::CallsConsent(true) },
-            ],
-            Kind::Invoice => vec![Doing::Change { who: who.clone(), change: Change::Invoice }],
+            Kind::Consent => vec![self.consent(who, false)],
+            Kind::Resume => {
+                let path = "/api/users/me/resume".to_owned();
+                vec![self.request(who, "POST", path, json!({}), "is back"), self.consent(who, true)]
+            }
+            Kind::Invoice => {
+                let hours = self.chance.pick(&[0, 0, -30, 40]);
+                vec![Doing::Change { who: who.clone(), change: Change::Invoice(hours) }]
+            }
+            Kind::CompanyLimit => {
+                let pence = self.chance.pick(&[0, 250, 600, 2000]);
+                vec![Doing::Change { who: who.clone(), change: Change::CompanyLimit(pence) }]
+            }
+            Kind::WalletJob => {
+                let shard = ivy_store::keys::shard_of(who.id);
+                let job = json!({"kind": "wallets", "zone": self.zone_of(who), "shard": shard, "after": null});
+                let queue = ivy_flows::ports::Queue::PlanUsers;
+                vec![Doing::Message(ivy_world::delivery(queue, &job.to_string(), self.world.now()))]
+            }
+            Kind::CallNow => self.call_now(who),
+            Kind::Reschedule => self.reschedule(who),
+            Kind::DayStart => {
+                let start = self.chance.pick(&["00:00", "03:00", "06:00"]);
+                let body = json!({"day_start": start});
+                vec![self.request(who, "PATCH", "/api/users/me".to_owned(), body, &format!("days from {start}"))]
+            }
+            Kind::Prefer => {
+                let days = self.chance.pick(&[vec![], vec!["mon", "thu", "sat"], vec!["sun"], vec!["tue", "wed"]]);
+                let label = format!("prefers {days:?}");
+                let body = json!({"preferred_days": days});
+                vec![self.request(who, "PATCH", "/api/users/me".to_owned(), body, &label)]
+            }
+            Kind::Fly => {
+                // Away and back at once.
+                let home = self.zone_of(who);
+                let away = self.chance.pick(&["Asia/Tokyo", "America/Los_Angeles"]);
+                let fly = |zone: &str| json!({"timezone": zone});
+                let path = || "/api/users/me".to_owned();
+                vec![
+                    self.request(who, "PATCH", path(), fly(away), &format!("flies to {away}")),
+                    self.request(who, "PATCH", path(), fly(&home), "flies home"),
+                ]
+            }
             Kind::Charity => {
                 let charity = crate::story::charities(&self.world)[self.chance.below(2)].to_string();
                 let body = json!({"charity_id": charity});
                 vec![self.request(who, "PATCH", "/api/users/me".to_owned(), body, "another charity")]
             }
             Kind::Zone => {
-                let zone = self.chance.pick(&["Europe/London", "Europe/Berlin", "America/New_York", "Asia/Kolkata"]);
+                let zones = ["Europe/London", "America/Los_Angeles", "America/New_York", "Asia/Kolkata", "Asia/Tokyo"];
+                let zone = self.chance.pick(&zones);
                 let body = json!({"timezone": zone});
                 vec![self.request(who, "PATCH", "/api/users/me".to_owned(), body, &format!("moves to {zone}"))]
             }
@@ -285,6 +345,50 @@ impl Driver {
         let request =
             Request { who: Some(who.clone()), method: "POST", path: "/api/calls".to_owned(), body, key, label };
         (0..times).map(|_| self.send(request.clone())).collect()
+    }
+
+    /// Deletes a workout, open or logged, perhaps twice at once.
+    fn delete(&mut self, who: &Someone) -> Vec<Doing> {
+        let any = self.workouts(who, |_| true);
+        if any.is_empty() {
+            return Vec::new();
+        }
+        let workout = self.chance.pick(&any);
+        let path = format!("/api/workouts/{}", workout["id"].as_str().unwrap());
+        let label = format!("deletes {}", workout["planned_activity"].as_str().unwrap());
+        let copies = self.chance.pick(&[1, 1, 2]);
+        (0..copies).map(|_| self.request(who, "DELETE", path.clone(), Value::Null, &label)).collect()
+    }
+
+    /// Agrees to calls, or no longer.
+    fn consent(&mut self, who: &Someone, calls: bool) -> Doing {
+        let body = json!({"calls": calls, "messages": true, "data_processing": true});
+        let label = if calls { "agrees to calls" } else { "wants no calls" };
+        self.request(who, "PUT", "/api/users/me/consents".to_owned(), body, label)
+    }
+
+    /// Asks to be called now, perhaps twice at once.
+    fn call_now(&mut self, who: &Someone) -> Vec<Doing> {
+        let persona = self.chance.pick(&personas());
+        self.schedule.note(format!("  {} is {}", who.name, persona_name(&persona)));
+        self.world.simulators.set_persona(&who.phone, persona);
+        let copies = self.chance.pick(&[1, 2]);
+        let body = json!({"call_type": "rescue"});
+        let path = || "/api/calls/initiate".to_owned();
+        (0..copies).map(|_| self.request(who, "POST", path(), body.clone(), "wants a call now")).collect()
+    }
+
+    /// Moves a call that waits to another time.
+    fn reschedule(&mut self, who: &Someone) -> Vec<Doing> {
+        let open = self.open_calls(who);
+        if open.is_empty() {
+            return Vec::new();
+        }
+        let call = self.chance.pick(&open);
+        let path = format!("/api/calls/{}/reschedule", call["id"].as_str().unwrap());
+        let time = self.world.now() + SignedDuration::from_mins(self.chance.between(5, 90));
+        let time = time + SignedDuration::from_secs(i64::try_from(self.sent.len()).unwrap() % 60);
+        vec![self.request(who, "POST", path, json!({"scheduled_time": time}), "moves a call")]
     }
 
     fn open_calls(&self, who: &Someone) -> Vec<Value> {

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ivy_domain::{call::CallType, planning::call_id};
 use ivy_flows::ports::Queue;
 use ivy_simulators::{HandsetMessage, Ring, SimulatedCall};
 use ivy_world::gate::Party;
@@ -20,7 +21,7 @@ use jiff::{
 use serde_json::Value;
 
 use crate::{
-    driver::{Dead, Driver, Sent, Someone},
+    driver::{Dead, Driver, Planned, Sent, Someone},
     schedule::{Entry, What},
     story::raw,
 };
@@ -36,6 +37,8 @@ pub(crate) struct Seen {
     sent: Vec<Sent>,
     dead: Vec<Dead>,
     people: Vec<(Someone, Value)>,
+    days: Vec<Planned>,
+    analysed: Vec<Value>,
     quiet: bool,
     now: Timestamp,
 }
@@ -59,10 +62,15 @@ pub(crate) const ALL: &[(&str, &str, Check)] = &[
         "The donations of a period are its amount_used, and all of them are lifetime_donated.",
         wallet_adds_up,
     ),
-    ("caps_hold", "No date and no period has more than its cap under the tiers held.", caps_hold),
-    ("totals_add_up", "The months of a charity add up to its donations.", totals_add_up),
+    (
+        "caps_hold",
+        "No donation takes a date or a period over its cap under the tier and the company's limit at that time.",
+        caps_hold,
+    ),
+    ("totals_add_up", "The months of a charity and of a company add up to their donations.", totals_add_up),
     ("counters_recount", "Counters are what counting the kept workouts gives.", counters_recount),
-    ("streak_recount", "Streak and longest run are what a walk over the days gives.", streak_recount),
+    ("streak_recount", "Streak, previous and longest run are what a walk over the days gives.", streak_recount),
+    ("plans_are_commitments", "A planned workout's day is a commitment day.", plans_are_commitments),
     (
         "agenda_is_open_workouts",
         "The agenda holds the open workouts of the last 8 days and to come, as they are.",
@@ -89,6 +97,12 @@ pub(crate) const ALL: &[(&str, &str, Check)] = &[
         "No claim reads after a cancellation, a pause or a withdrawn consent was committed.",
         no_ring_after_the_word,
     ),
+    (
+        "planned_calls_ring",
+        "On a planned day of a user who did not change since, the evening's call rang, or says why it did not.",
+        planned_calls_ring,
+    ),
+    ("talks_are_logged", "A talk whose analysis was taken in as done is a kept day.", talks_are_logged),
     (
         "one_follow_up_a_call",
         "A missed call brings at most one message, on the table and on the handset.",
@@ -131,7 +145,9 @@ pub(crate) async fn check(driver: &mut Driver) -> Vec<String> {
     let mut people = Vec::new();
     let mut handsets = BTreeMap::new();
     for someone in driver.people.clone() {
-        let stats = driver.client(Some(&someone)).get("/api/users/me/stats", 200).await;
+        let client = driver.client(Some(&someone));
+        let mut stats = client.get("/api/users/me/stats", 200).await;
+        stats["previous_streak"] = client.get("/api/users/me/stats/streak", 200).await["previous_streak"].clone();
         handsets.insert(someone.phone.clone(), world.simulators.handset(&someone.phone));
         people.push((someone, stats));
     }
@@ -145,6 +161,8 @@ pub(crate) async fn check(driver: &mut Driver) -> Vec<String> {
         sent: driver.sent.clone(),
         dead: driver.dead.clone(),
         people,
+        days: driver.days.clone(),
+        analysed: driver.analysed.clone(),
         quiet: driver.is_quiet(),
         now: world.now(),
     };
@@ -204,8 +222,42 @@ impl Seen {
             .map(|(_, item)| tier(text(item, "subscription_type")))
             .collect();
         let widest = held.iter().copied().max().unwrap();
-        let narrowest = held.iter().copied().min().unwrap();
+        let mut narrowest = held.iter().copied().min().unwrap();
+        for (_, company) in self.puts("company") {
+            narrowest.2 = narrowest.2.min(amount(company, "monthly_wallet_per_employee"));
+        }
         [widest, narrowest]
+    }
+
+    /// The widest caps that a commit may have gone by: those of the tiers that the user had from the moment at which its function
+    /// began to read, and of the company's limits of the last minute, for which a function may keep its copy.
+    fn caps_at(&self, user: &str, position: usize) -> (i64, i64, i64) {
+        let entry = &self.journal[position];
+        let mine = |entry: &&Entry| entry.task.is_some() && entry.task == self.journal[position].task;
+        let began = self.journal.iter().position(|other| mine(&other)).unwrap_or(position);
+        // The last form before the beginning, and all since.
+        let forms = |entity: &str, id: Option<&str>, since: &dyn Fn(usize, &Entry) -> bool| -> Vec<Value> {
+            let mut forms: Vec<Value> = Vec::new();
+            for (at, other) in self.journal[..position].iter().enumerate() {
+                let What::Wrote(changes) = &other.what else { continue };
+                let items = changes.iter().filter_map(|change| change.item.as_ref());
+                for item in items.filter(|item| item["entity"] == entity && id.is_none_or(|id| item["id"] == id)) {
+                    if !since(at, other) {
+                        forms.clear();
+                    }
+                    forms.push(item.clone());
+                }
+            }
+            forms
+        };
+        let limits = forms("company", None, &|_, other| other.at >= entry.at - SignedDuration::from_secs(60));
+        let limit = limits.iter().map(|company| amount(company, "monthly_wallet_per_employee")).max();
+        let tiers = forms("user", Some(user), &|at, _| at >= began);
+        let caps = tiers.iter().map(|item| match (text(item, "subscription_type"), limit) {
+            ("b2b_sponsor", Some(limit)) if item["company_id"].is_string() => (100, 300, limit),
+            (name, _) => tier(name),
+        });
+        caps.reduce(|one, other| (one.0.max(other.0), one.1.max(other.1), one.2.max(other.2))).unwrap()
     }
 
     /// Every put of an entity, in the order of the commits.
@@ -235,8 +287,10 @@ fn one_donation_a_workout(seen: &Seen) -> Vec<String> {
                 _ => found.push(format!("a donation of a strange kind: {donation}")),
             }
         }
-        for workout in seen.of_user(&user, "workout") {
-            let donations = of_workout.remove(text(workout, "id")).unwrap_or_default();
+        let traces = seen.of_user(&user, "deleted_workout");
+        for workout in seen.of_user(&user, "workout").into_iter().chain(traces) {
+            let id = text(workout, "sk").rsplit('#').next().unwrap();
+            let donations = of_workout.remove(id).unwrap_or_default();
             let named: Vec<&str> = workout["donation_id"].as_str().into_iter().collect();
             if donations != named {
                 found.push(format!("a workout names {named:?} and has {donations:?}"));
@@ -267,7 +321,7 @@ fn kept_workouts_donated(seen: &Seen) -> Vec<String> {
             for donation in &donations {
                 *periods.entry(text(donation, "period_start")).or_default() += amount(donation, "amount");
             }
-            let full = of_day >= daily || periods.values().any(|sum| *sum >= monthly);
+            let full = of_day >= daily || monthly == 0 || periods.values().any(|sum| *sum >= monthly);
             if !full {
                 found.push(format!(
                     "{} of {date} is {} and donated nothing",
@@ -316,45 +370,63 @@ fn wallet_adds_up(seen: &Seen) -> Vec<String> {
 
 fn caps_hold(seen: &Seen) -> Vec<String> {
     let mut found = Vec::new();
-    for (someone, _) in &seen.people {
-        let user = someone.key();
-        let [(most, daily, monthly), _] = seen.caps(&user);
-        let (mut days, mut periods) = (BTreeMap::<String, i64>::new(), BTreeMap::<String, i64>::new());
-        for donation in seen.of_user(&user, "donation") {
-            let pence = amount(donation, "amount");
-            *periods.entry(text(donation, "period_start").to_owned()).or_default() += pence;
+    let (mut days, mut periods) = (BTreeMap::<(String, String), i64>::new(), BTreeMap::<(String, String), i64>::new());
+    let mut known = BTreeSet::new();
+    for (position, entry) in seen.journal.iter().enumerate() {
+        let What::Wrote(changes) = &entry.what else { continue };
+        let items = changes.iter().filter_map(|change| change.item.as_ref());
+        for donation in items.filter(|item| item["entity"] == "donation") {
+            if !known.insert(text(donation, "id").to_owned()) {
+                continue;
+            }
+            let (user, pence) = (text(donation, "user_id").to_owned(), amount(donation, "amount"));
+            let (most, daily, monthly) = seen.caps_at(&user, position);
+            let of_period = periods.entry((user.clone(), text(donation, "period_start").to_owned())).or_default();
+            *of_period += pence;
+            if *of_period > monthly {
+                found.push(format!("{of_period} in a period at {}, cap {monthly}", entry.at));
+            }
             if donation["kind"] == "completion" {
-                *days.entry(text(donation, "date").to_owned()).or_default() += pence;
-                if pence > most || pence <= 0 {
-                    found.push(format!("a completion donated {pence}"));
+                let of_day = days.entry((user, text(donation, "date").to_owned())).or_default();
+                *of_day += pence;
+                if *of_day > daily || pence > most || pence <= 0 {
+                    found.push(format!("{pence} donated, {of_day} on {}, cap {daily}", donation["date"]));
                 }
             }
         }
-        found.extend(
-            days.iter().filter(|(_, sum)| **sum > daily).map(|(date, sum)| format!("{sum} on {date}, cap {daily}")),
-        );
-        found.extend(
-            periods
-                .iter()
-                .filter(|(_, sum)| **sum > monthly)
-                .map(|(from, sum)| format!("{sum} from {from}, cap {monthly}")),
-        );
     }
     found
 }
 
 fn totals_add_up(seen: &Seen) -> Vec<String> {
     let mut sums: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    let mut companies: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     for donation in seen.of("donation") {
         let sum = sums.entry(format!("CHARITY#{}", text(donation, "charity_id"))).or_default();
         *sum = (sum.0 + amount(donation, "amount"), sum.1 + 1);
+        if let Some(company) = donation["company_id"].as_str() {
+            companies.entry(format!("COMPANY#{company}")).or_default().0 += amount(donation, "amount");
+        }
     }
-    let mut totals: BTreeMap<String, (i64, i64)> = BTreeMap::new();
-    for total in seen.of("charity_total") {
-        let sum = totals.entry(text(total, "pk").to_owned()).or_default();
-        *sum = (sum.0 + amount(total, "donated"), sum.1 + amount(total, "donations"));
+    for (someone, _) in &seen.people {
+        let user = someone.key();
+        let Some(company) = seen.one(&user, "user").and_then(|item| item["company_id"].as_str()) else { continue };
+        let kept = seen.of_user(&user, "workout").into_iter().filter(|workout| is_kept(workout)).count();
+        companies.entry(format!("COMPANY#{company}")).or_default().1 += i64::try_from(kept).unwrap();
     }
-    if sums == totals { Vec::new() } else { vec![format!("donations {sums:?}, totals {totals:?}")] }
+    companies.retain(|_, sum| *sum != (0, 0));
+    let told = |entity: &str, count: &str| {
+        let mut totals: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+        for total in seen.of(entity) {
+            let sum = totals.entry(text(total, "pk").to_owned()).or_default();
+            *sum = (sum.0 + amount(total, "donated"), sum.1 + amount(total, count));
+        }
+        totals.retain(|_, sum| *sum != (0, 0));
+        totals
+    };
+    let totals = [told("charity_total", "donations"), told("company_total", "completions")];
+    let expected = [sums, companies];
+    if totals == expected { Vec::new() } else { vec![format!("donations {expected:?}, totals {totals:?}")] }
 }
 
 fn bonuses_once(seen: &Seen) -> Vec<String> {
@@ -444,32 +516,34 @@ fn streak_recount(seen: &Seen) -> Vec<String> {
         let Some(progress) = seen.one(&user, "progress") else { continue };
         let workouts = seen.of_user(&user, "workout");
         let on = |date: Date, fits: &dyn Fn(&Value) -> bool| workouts.iter().any(|w| day(w, "date") == date && fits(w));
-        let frozen: Vec<(Date, Option<Date>)> = progress["streak"]["frozen"]
+        let streak = &progress["streak"];
+        let frozen: Vec<(Date, Option<Date>)> = streak["frozen"]
             .as_array()
             .into_iter()
             .flatten()
             .map(|freeze| (day(freeze, "from"), freeze["until"].as_str().map(|until| until.parse().unwrap())))
             .collect();
-        let zone = seen.one(&user, "user").map(|user| text(user, "timezone").to_owned()).unwrap();
-        let today = TimeZone::get(&zone).unwrap().to_datetime(seen.now - SignedDuration::from_hours(3)).date();
-        let since = day(&progress["streak"], "since");
+        let today = date_at(seen.one(&user, "user").unwrap(), seen.now);
+        let since = day(streak, "since");
         let first = workouts.iter().map(|w| day(w, "date")).min().map_or(since, |first| first.min(since));
-        let (mut run, mut rests, mut date) = (0, 0, first);
+        let (mut run, mut previous, mut rests, mut date) = (0, 0, 0, first);
         let mut longest = 0;
         while date <= today {
             if date.weekday() == Weekday::Monday {
                 rests = 0;
             }
             let is_frozen = frozen.iter().any(|(from, until)| *from <= date && until.is_none_or(|until| date < until));
-            let expected = date >= since || on(date, &|_| true);
+            let planned = streak["days"][date.to_string()][0].as_i64().unwrap_or_default() > 0;
+            let told = on(date, &is_kept) || on(date, &|w| w["status"] == "rest_day");
+            let committed = planned || (prefers(streak, date) && (date >= since || told));
             if on(date, &is_kept) {
                 run += 1;
                 longest = longest.max(run);
-            } else if date < today && !is_frozen && expected {
+            } else if date < today && !is_frozen && committed {
                 if on(date, &|w| w["status"] == "rest_day") && rests < 2 {
                     rests += 1;
-                } else {
-                    run = 0;
+                } else if run > 0 {
+                    (previous, run) = (run, 0);
                 }
             }
             date = date.checked_add(1.day()).unwrap();
@@ -478,9 +552,62 @@ fn streak_recount(seen: &Seen) -> Vec<String> {
         if told("current_streak") != run {
             found.push(format!("{}: walked {run}, told {}", someone.name, told("current_streak")));
         }
+        if told("previous_streak") != previous {
+            found.push(format!(
+                "{}: walked {previous}, told {} as the previous",
+                someone.name,
+                told("previous_streak")
+            ));
+        }
         // The longest run stays after an undo, so it may only be longer than the walk finds.
         if told("longest_streak") < longest {
             found.push(format!("{}: walked {longest}, told {} as the longest", someone.name, told("longest_streak")));
+        }
+    }
+    found
+}
+
+/// A user's date at a moment: their zone's clocks less the hours before their day start, and the day that a move fell into.
+fn date_at(user: &Value, at: Timestamp) -> Date {
+    let start: jiff::civil::Time = user["day_start"].as_str().unwrap_or("03:00").parse().unwrap();
+    let zone = TimeZone::get(text(user, "timezone")).unwrap();
+    let shown = zone.to_datetime(at);
+    let date = if shown.time() < start { shown.date().yesterday().unwrap() } else { shown.date() };
+    let held = &user["held_day"];
+    if held.is_null() {
+        return date;
+    }
+    let held_date = day(held, "date");
+    match (at >= time(held, "until"), at >= time(held, "from")) {
+        (true, _) => date.max(held_date.tomorrow().unwrap()),
+        (false, true) => held_date,
+        (false, false) => date.min(held_date.yesterday().unwrap()),
+    }
+}
+
+/// Whether a date was a preferred day, by what was said last about it.
+fn prefers(streak: &Value, date: Date) -> bool {
+    let rules = streak["preferred"].as_array().unwrap();
+    let rule = rules.iter().rev().find(|rule| day(rule, "from") <= date).or(rules.first()).unwrap();
+    let days = rule["days"].as_array().unwrap();
+    let name = date.strftime("%a").to_string().to_lowercase();
+    days.is_empty() || days.iter().any(|day| *day == name.as_str())
+}
+
+fn plans_are_commitments(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for (someone, _) in &seen.people {
+        let user = someone.key();
+        let Some(progress) = seen.one(&user, "progress") else { continue };
+        let mut planned: BTreeMap<String, i64> = BTreeMap::new();
+        for workout in seen.of_user(&user, "workout").into_iter().filter(|workout| workout["planned"] == true) {
+            *planned.entry(text(workout, "date").to_owned()).or_default() += 1;
+        }
+        for (date, count) in planned {
+            let tally = progress["streak"]["days"][&date][0].as_i64().unwrap_or_default();
+            if tally < count {
+                found.push(format!("{}: {count} plans on {date}, the streak knows of {tally}", someone.name));
+            }
         }
     }
     found
@@ -642,7 +769,7 @@ fn no_ring_after_the_word(seen: &Seen) -> Vec<String> {
     let mut last_read: BTreeMap<usize, usize> = BTreeMap::new();
     // By call and by user: whether the last commit forbade calls, and when.
     let mut cancelled: BTreeMap<String, usize> = BTreeMap::new();
-    let mut forbidden: BTreeMap<String, usize> = BTreeMap::new();
+    let mut forbidden: BTreeMap<String, (usize, Option<Timestamp>)> = BTreeMap::new();
     for (position, entry) in seen.journal.iter().enumerate() {
         match (&entry.what, entry.task) {
             (What::Read(operation), Some(task)) if operation == "BatchGetItem" => {
@@ -658,7 +785,12 @@ fn no_ring_after_the_word(seen: &Seen) -> Vec<String> {
                         if may {
                             forbidden.remove(&id)
                         } else {
-                            forbidden.insert(id, position)
+                            // A pause with an end is over by itself, whoever writes it down.
+                            let paused = item["status"] != "active"
+                                && item["consents"]["calls"]["granted"] == true
+                                && item["consents"]["data_processing"]["granted"] == true;
+                            let until = item["resumes_at"].as_str().filter(|_| paused);
+                            forbidden.insert(id, (position, until.map(|until| until.parse().unwrap())))
                         };
                         continue;
                     }
@@ -667,7 +799,9 @@ fn no_ring_after_the_word(seen: &Seen) -> Vec<String> {
                     }
                     if item["state"] == "initiating" && item["attempt"]["provider_call_id"].is_null() {
                         let read = task.and_then(|task| last_read.get(&task)).copied().unwrap_or(position);
-                        let words = [cancelled.get(&id), forbidden.get(text(item, "user_id"))];
+                        let forbidden = forbidden.get(text(item, "user_id"));
+                        let forbidden = forbidden.filter(|(_, until)| until.is_none_or(|until| entry.at < until));
+                        let words = [cancelled.get(&id), forbidden.map(|(position, _)| position)];
                         if words.into_iter().flatten().any(|word| *word < read) {
                             found.push(format!("claimed at {} after the word", entry.at));
                         }
@@ -680,6 +814,80 @@ fn no_ring_after_the_word(seen: &Seen) -> Vec<String> {
                 }
             }
             _ => {}
+        }
+    }
+    found
+}
+
+/// The evening's types: one of them has the evening of a day.
+const EVENINGS: [CallType; 5] = [
+    CallType::EveningReview,
+    CallType::WeeklyPlanning,
+    CallType::MonthlyCheck,
+    CallType::QuarterlyReview,
+    CallType::Onboarding,
+];
+
+fn planned_calls_ring(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for (index, planned) in seen.days.iter().enumerate() {
+        let same = |later: &Planned| later.user == planned.user && later.date == planned.date;
+        if seen.days[index + 1..].iter().any(same) {
+            continue;
+        }
+        let (user, date) = (planned.user.to_string(), planned.date);
+        let over = planned.at + SignedDuration::from_hours(20);
+        let mut forms = seen.puts("user").filter(|(_, item)| text(item, "id") == user);
+        let (before, since): (Vec<_>, Vec<_>) = forms.by_ref().partition(|(entry, _)| entry.at < planned.at);
+        let Some((_, profile)) = before.last() else { continue };
+        let daily = !matches!(text(profile, "subscription_type"), "b2c_pro");
+        let days = profile["preferred_days"].as_array().unwrap();
+        let name = date.strftime("%a").to_string().to_lowercase();
+        let preferred = days.is_empty() || days.iter().any(|day| *day == name.as_str());
+        let granted = |purpose: &str| profile["consents"][purpose]["granted"] == true;
+        let callable = profile["status"] == "active" && granted("calls") && granted("data_processing");
+        let by_voice = matches!(text(profile, "communication_preference"), "calls" | "mixed");
+        let undisturbed = since.iter().all(|(entry, _)| entry.at > over) && seen.now > over;
+        let lived_here = text(profile, "timezone") == planned.zone;
+        let in_time = date_at(profile, planned.at) == date || planned.at.as_second() % 3600 == 0;
+        if !(daily && preferred && callable && by_voice && undisturbed && lived_here && in_time) {
+            continue;
+        }
+        let ids: Vec<String> =
+            EVENINGS.iter().map(|call_type| call_id(planned.user, date, *call_type).to_string()).collect();
+        let calls: Vec<&Value> = seen.of("call").filter(|call| ids.iter().any(|id| text(call, "id") == id)).collect();
+        let withdrawn = |call: &Value| matches!(text(call, "cause"), "replanned" | "paused" | "consent_withdrawn");
+        let told = |call: &&&Value| amount(call, "attempts") > 0 || (call["cause"].is_string() && !withdrawn(call));
+        if !calls.iter().any(|call| told(&call)) {
+            let states: Vec<String> =
+                calls.iter().map(|call| format!("{} {}", call["call_type"], call["cause"])).collect();
+            found.push(format!("{date} of {}, planned at {}: {states:?}", planned.zone, planned.at));
+        }
+    }
+    found
+}
+
+fn talks_are_logged(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for call in &seen.analysed {
+        let status = call["call_analysis"]["custom_analysis_data"]["workout_status"].as_str().unwrap_or_default();
+        if !matches!(status, "completed" | "partial") {
+            continue;
+        }
+        let Some(stored) = seen.of("call").find(|stored| stored["id"] == call["metadata"]["call_id"]) else { continue };
+        let user = text(stored, "user_id");
+        let Ok(started) = Timestamp::from_millisecond(call["start_timestamp"].as_i64().unwrap_or_default()) else {
+            continue;
+        };
+        let near = |workout: &Value| {
+            let noon = day(workout, "date").at(12, 0, 0, 0).to_zoned(TimeZone::UTC).unwrap().timestamp();
+            noon.duration_since(started).abs() < SignedDuration::from_hours(48)
+        };
+        let kept = |workout: &Value| text(workout, "user_id") == user && is_kept(workout) && near(workout);
+        if !seen.puts("workout").any(|(_, workout)| kept(workout)) {
+            found.push(format!(
+                "{status} was told in a talk that began at {started}, and nothing was ever kept near it"
+            ));
         }
     }
     found
@@ -780,13 +988,19 @@ fn one_effect_a_key(seen: &Seen) -> Vec<String> {
     for (key, sent) in answers {
         let body = &sent[0].request.body;
         let effects = match sent[0].request.path.as_str() {
-            "/api/workouts" => seen.of("workout").filter(|w| w["planned_activity"] == body["planned_activity"]).count(),
+            // Also one that was deleted since.
+            "/api/workouts" => {
+                let ever = seen.puts("workout").filter(|(_, w)| w["planned_activity"] == body["planned_activity"]);
+                ever.map(|(_, workout)| text(workout, "id")).collect::<BTreeSet<_>>().len()
+            }
             "/api/calls" => {
                 let user = sent[0].request.who.as_ref().unwrap().key();
-                let same = |call: &&Value| {
+                let same = |call: &Value| {
                     call["user_id"] == user.as_str() && text(call, "scheduled_time") == text(body, "scheduled_time")
                 };
-                seen.of("call").filter(same).count()
+                // Also one that was moved since.
+                let ever = seen.puts("call").filter(|(_, call)| same(call));
+                ever.map(|(_, call)| text(call, "id")).collect::<BTreeSet<_>>().len()
             }
             _ => continue,
         };

@@ -4,6 +4,8 @@
 //! - `cargo test -p ivy-world --test faults` tells a few dozen stories.
 //! - `IVY_SEEDS=5000 cargo test -p ivy-world --test faults -- --nocapture` tells many; `IVY_FROM=…` says where to begin.
 //! - `IVY_SEED=123 cargo test -p ivy-world --test faults -- --nocapture` tells one with its trace.
+//! - `cargo test -p ivy-world --test faults -- --include-ignored --nocapture every_step` tells a story again and again, with a
+//!   crash before and after every write and every send of it in turn; `IVY_SEED` names another story.
 //!
 //! What is left to real chance are the ids that functions draw. They decide nothing here, but for one thing: with more than
 //! one call slot an attempt's id chooses the slot it begins to look at, so two claims at once meet at one in twenty.
@@ -20,11 +22,14 @@ mod story;
 
 use std::time::Instant;
 
+use ivy_world::gate::Ruling;
 use schedule::Counts;
 use story::Told;
 
 /// Stories of an ordinary run.
 const USUAL: u64 = 30;
+/// The story that crashes are tried on step by step: one with calls, talks and replies.
+const CRASHED: u64 = 4;
 /// Lines of the trace that a failure shows.
 const TAIL: usize = 120;
 
@@ -83,6 +88,43 @@ async fn whatever_goes_wrong_the_rules_hold() {
         let seeds: Vec<u64> = broken.iter().map(|told| told.seed).collect();
         panic!("rules were broken by {seeds:?}; the first of them:\n{}", report(first));
     }
+}
+
+/// Tells a story once for each of some of its writes and sends, with a crash before it, and once more with a crash after it.
+#[allow(clippy::print_stdout, reason = "it says what it did, as the tests that call it would")]
+async fn crash_at_steps(seed: u64, most: usize) {
+    let began = Instant::now();
+    let whole = Box::pin(story::tell_with_a_crash(seed, None)).await;
+    assert_eq!(whole.violations, Vec::<String>::new(), "{}", report(&whole));
+    let every = whole.telling.len().div_ceil(most).max(1);
+    let (mut runs, mut broken) = (0, Vec::new());
+    for step in whole.telling.iter().step_by(every) {
+        for ruling in [Ruling::CrashBefore, Ruling::CrashAfter] {
+            let told = Box::pin(story::tell_with_a_crash(seed, Some((*step, ruling)))).await;
+            assert_eq!(told.counts.crashes, 1, "step {step} of seed {seed}");
+            runs += 1;
+            if !told.violations.is_empty() {
+                println!("seed {seed}, {ruling:?} {step}: {:#?}", told.violations);
+                broken.push((*step, ruling, told));
+            }
+        }
+    }
+    let (steps, seconds) = (whole.telling.len(), began.elapsed().as_secs_f64());
+    println!("seed {seed}: {runs} crashes at {steps} steps in {seconds:.0} s; {} broke a rule", broken.len());
+    if let Some((step, ruling, first)) = broken.first() {
+        panic!("{} crashes broke a rule; the first, {ruling:?} {step}: {}", broken.len(), report(first));
+    }
+}
+
+#[tokio::test]
+async fn a_crash_before_and_after_some_writes_and_sends_breaks_no_rule() {
+    Box::pin(crash_at_steps(CRASHED, 3)).await;
+}
+
+#[tokio::test]
+#[ignore = "minutes: the long run"]
+async fn a_crash_before_and_after_every_step_breaks_no_rule() {
+    Box::pin(crash_at_steps(setting("IVY_SEED").unwrap_or(CRASHED), usize::MAX)).await;
 }
 
 /// The driver is only worth its trace if a seed tells the same story twice.

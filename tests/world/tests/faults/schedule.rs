@@ -102,6 +102,10 @@ struct State {
     per_mille: u32,
     /// Faults that may still be injected.
     budget: u32,
+    /// The function that makes this request, counted from the beginning of its story, crashes before or after it.
+    crash: Option<(u64, Ruling)>,
+    /// Which requests change something outside.
+    telling: Vec<u64>,
     now: Timestamp,
     running: Option<usize>,
     waiting: BTreeMap<usize, oneshot::Sender<()>>,
@@ -132,6 +136,8 @@ impl Schedule {
             chance: Chance::new(seed, 1),
             per_mille: 0,
             budget: 0,
+            crash: None,
+            telling: Vec::new(),
             now,
             running: None,
             waiting: BTreeMap::new(),
@@ -153,6 +159,16 @@ impl Schedule {
     pub(crate) fn disturb(&self, per_mille: u32, budget: u32) {
         let mut state = self.state();
         (state.per_mille, state.budget) = (per_mille, budget);
+    }
+
+    /// Lets the function crash that makes one request, counted from the story's first.
+    pub(crate) fn crash_at(&self, request: u64, ruling: Ruling) {
+        self.state().crash = Some((request, ruling));
+    }
+
+    /// The requests that changed something, or sent something.
+    pub(crate) fn telling(&self) -> Vec<u64> {
+        self.state().telling.clone()
     }
 
     pub(crate) fn set_time(&self, now: Timestamp) {
@@ -260,6 +276,16 @@ impl Schedule {
             }
             *state.counts.faults.entry(format!("{:?} {ruling:?}", passage.party)).or_default() += 1;
         }
+        let number = state.counts.requests;
+        if passage.writes {
+            state.telling.push(number);
+        }
+        if let Some((_, crash)) = state.crash.filter(|(request, _)| *request == number) {
+            ruling = crash;
+            state.disturbed.insert(task, true);
+            state.counts.crashes += 1;
+            *state.counts.faults.entry(format!("{:?} {ruling:?}", passage.party)).or_default() += 1;
+        }
         let mut line = format!("    {}: {:?} {}", state.names[&task], passage.party, passage.operation);
         if !passage.entities.is_empty() {
             let _ = write!(line, " [{}]", passage.entities.join(" "));
@@ -284,6 +310,9 @@ fn faults(passage: &Passage) -> Vec<Ruling> {
         Party::Table => return vec![Throttled, Internal, LostBefore, CrashBefore],
         Party::Retell if !passage.writes => return vec![Status(429), Status(500), LostBefore, CrashBefore],
         Party::Retell => vec![Status(429), Status(500), Status(402)],
+        Party::WhatsApp | Party::Twilio if !passage.writes => {
+            return vec![Status(429), Status(500), LostBefore, CrashBefore];
+        }
         Party::WhatsApp | Party::Twilio => vec![Status(429), Status(500)],
         Party::Queue | Party::Timers | Party::Mail => Vec::new(),
     };

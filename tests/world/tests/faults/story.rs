@@ -10,7 +10,7 @@ use ivy_domain::{CharityId, User, UserId, charity::Charity};
 use ivy_flows::Settings;
 use ivy_simulators::{CallScript, CallStatus};
 use ivy_store::{Profile, Session};
-use ivy_world::{Setup, World};
+use ivy_world::{Setup, World, gate::Ruling};
 use jiff::{SignedDuration, civil::date};
 use serde_json::{Value, json};
 
@@ -28,6 +28,8 @@ pub(crate) struct Told {
     pub(crate) violations: Vec<String>,
     pub(crate) trace: Vec<String>,
     pub(crate) counts: Counts,
+    /// The requests that changed something, or sent something.
+    pub(crate) telling: Vec<u64>,
     pub(crate) happenings: u64,
 }
 
@@ -71,8 +73,20 @@ impl Plot {
 
 /// Runs a seed's story and checks its end.
 pub(crate) async fn tell(seed: u64) -> Told {
+    tell_with(seed, None).await
+}
+
+/// A seed's story without chance's faults, in which one request's function crashes before it or after it; or none.
+pub(crate) async fn tell_with_a_crash(seed: u64, crash: Option<(u64, Ruling)>) -> Told {
+    tell_with(seed, Some(crash)).await
+}
+
+async fn tell_with(seed: u64, crash: Option<Option<(u64, Ruling)>>) -> Told {
     let mut chance = Chance::new(seed, 3);
-    let plot = Plot::of(&mut chance);
+    let mut plot = Plot::of(&mut chance);
+    if crash.is_some() {
+        (plot.per_mille, plot.budget) = (0, 0);
+    }
     let start = chance.pick(&STARTS);
     let schedule = Arc::new(Schedule::new(seed, start.parse().unwrap()));
     let mut settings = Settings::for_testing();
@@ -81,6 +95,9 @@ pub(crate) async fn tell(seed: u64) -> Told {
         (settings.call_slots, settings.reserved_call_slots) = (1, 0);
     }
     let table_attempts = chance.pick(&[3, 3, 1]);
+    if let Some((request, ruling)) = crash.flatten() {
+        schedule.crash_at(request, ruling);
+    }
     let setup = Setup { gate: Some(schedule.clone()), table_attempts, settings };
     let world = Arc::new(Box::pin(World::with(start, setup)).await);
     let mut driver = Driver::new(world, schedule, seed);
@@ -93,6 +110,7 @@ pub(crate) async fn tell(seed: u64) -> Told {
         violations,
         trace: driver.schedule.trace(),
         counts: driver.schedule.counts(),
+        telling: driver.schedule.telling(),
         happenings: driver.happenings,
     }
 }
@@ -106,10 +124,12 @@ async fn settle_in(driver: &mut Driver, plot: &Plot, seed: u64, chance: &mut Cha
         impact_per_pound_milli: 100,
     };
     Box::pin(driver.world.ivy.store.put_charity(&second)).await.unwrap();
+    let limit = chance.pick(&[300, 700, 2000]);
+    Box::pin(driver.world.ivy.store.put_company(&crate::driver::company(limit))).await.unwrap();
     for name in &NAMES[..=chance.below(2)] {
         let zone = chance.pick(&["Europe/London", "Europe/London", "America/New_York", "Asia/Kolkata"]);
-        let tier = chance.pick(&["b2c_pro", "b2c_elite", "b2c_elite", "b2c_concierge"]);
-        let preference = if plot.called { "calls" } else { "async" };
+        let tier = chance.pick(&["b2c_pro", "b2c_elite", "b2c_elite", "b2c_concierge", "b2b_sponsor", "b2b_sponsor"]);
+        let preference = if plot.called { chance.pick(&["calls", "calls", "mixed"]) } else { "async" };
         let someone = Box::pin(person(driver, name, seed, zone, tier, preference)).await;
         driver.schedule.note(format!("{name}: {tier}, {zone}, {preference}"));
         driver.people.push(Someone { called: plot.called, ..someone });
@@ -120,13 +140,19 @@ async fn settle_in(driver: &mut Driver, plot: &Plot, seed: u64, chance: &mut Cha
 async fn person(driver: &Driver, name: &'static str, seed: u64, zone: &str, tier: &str, preference: &str) -> Someone {
     let (world, now) = (&driver.world, driver.world.now());
     let id = UserId::derive(date(2026, 1, 1), &["faults", &seed.to_string(), name]);
+    let company = (tier == "b2b_sponsor").then(|| crate::driver::company(0).id);
+    let preferred: &[&str] = match seed % 4 {
+        0 => &["mon", "wed", "fri", "sun"],
+        1 => &["tue"],
+        _ => &[],
+    };
     let phone = if name == "Ann" { "+447700900151" } else { "+447700900252" };
     let consent = json!({"granted": true, "at": now, "source": "onboarding", "wording_version": "2026-11"});
     let user: User = serde_json::from_value(json!({
         "id": id, "phone": phone, "first_name": name, "timezone": zone, "locale": "en-GB",
         "subscription_type": tier, "subscription_status": "active", "track": "fitness", "weekly_goal": 3,
         "morning_window": {"start": "07:30", "end": "09:00"}, "evening_window": {"start": "18:00", "end": "20:00"},
-        "preferred_days": [], "communication_preference": preference, "obstacles": [], "status": "active",
+        "preferred_days": preferred, "company_id": company, "communication_preference": preference, "obstacles": [], "status": "active",
         "consents": {"calls": consent, "messages": consent, "data_processing": consent},
         "created_at": now, "updated_at": now, "onboarded_at": now, "version": 0,
     }))
@@ -138,6 +164,7 @@ async fn person(driver: &Driver, name: &'static str, seed: u64, zone: &str, tier
         user_id: id,
         current: 1,
         rotated_at: now,
+        earlier: Vec::new(),
         created_at: now,
         expires_at: now.as_second() + 40 * 86_400,
         version: 0,
@@ -187,7 +214,8 @@ async fn keep_the_habit(driver: &mut Driver, until: jiff::Timestamp) {
     }
 }
 
-/// No more faults; all that was held back comes; and a day passes in which every lease and every retry has its end.
+/// No more faults; all that was held back comes; and two days pass in which every pause with an end, every call of the day that it
+/// ends on, every lease and every retry has its end.
 async fn rest(driver: &mut Driver) {
     driver.schedule.note("quiet");
     driver.schedule.disturb(0, 0);
@@ -202,7 +230,7 @@ async fn rest(driver: &mut Driver) {
             driver.world.simulators.hang_up(&call.call_id, CallScript::nothing());
         }
     }
-    let until = driver.world.now() + SignedDuration::from_hours(30);
+    let until = driver.world.now() + SignedDuration::from_hours(54);
     Box::pin(driver.advance_to(until)).await;
     Box::pin(driver.run_due(Vec::new())).await;
 }

@@ -1,0 +1,133 @@
+//! The small language in which the tables of phrases are written.
+//!
+//! A pattern is words that follow one another inside a clause. `a/b` is either word, `word?` may be missing, `..` stands for up to
+//! four words, `_` for exactly one, `#` for a number in digits or letters, `~name` for any word of a class
+//! ([`super::words::CLASSES`]); `^` and `$` hold a pattern to the beginning and the end of the clause.
+
+use super::words;
+
+#[derive(Debug)]
+enum Item {
+    OneOf { choices: Vec<Choice>, optional: bool },
+    Gap,
+}
+
+#[derive(Debug)]
+enum Choice {
+    Word(&'static str),
+    Class(&'static [&'static str]),
+    Number,
+    Any,
+}
+
+impl Choice {
+    fn takes(&self, word: &str) -> bool {
+        match self {
+            Self::Word(expected) => *expected == word,
+            Self::Class(class) => class.contains(&word),
+            Self::Number => is_number(word),
+            Self::Any => true,
+        }
+    }
+}
+
+/// Digits, a decimal, or a number spelled.
+pub(super) fn is_number(word: &str) -> bool {
+    words::NUMBERS.contains(&word)
+        || (word.starts_with(|c: char| c.is_ascii_digit())
+            && word.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ':' | '/')))
+}
+
+#[derive(Debug)]
+pub(super) struct Pattern {
+    items: Vec<Item>,
+    from_start: bool,
+    to_end: bool,
+}
+
+/// Where a pattern was found: words `from..to`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span {
+    pub(super) from: usize,
+    pub(super) to: usize,
+}
+
+impl Pattern {
+    pub(super) fn new(source: &'static str) -> Self {
+        let inner = source.strip_prefix("^ ").unwrap_or(source);
+        let from_start = inner.len() != source.len();
+        let body = inner.strip_suffix(" $").unwrap_or(inner);
+        let to_end = body.len() != inner.len();
+        let items = body
+            .split(' ')
+            .map(|item| {
+                if item == ".." {
+                    return Item::Gap;
+                }
+                let bare = item.strip_suffix('?').unwrap_or(item);
+                let choices = bare.split('/').map(choice).collect();
+                Item::OneOf { choices, optional: bare.len() != item.len() }
+            })
+            .collect();
+        Self { items, from_start, to_end }
+    }
+
+    pub(super) fn find(&self, words: &[String]) -> Option<Span> {
+        let starts = if self.from_start { 0..1 } else { 0..words.len() };
+        starts.into_iter().find_map(|from| self.end(&self.items, words, from).map(|to| Span { from, to }))
+    }
+
+    /// Every place in which the pattern begins.
+    pub(super) fn find_all(&self, words: &[String]) -> Vec<Span> {
+        let starts = if self.from_start { 0..1 } else { 0..words.len() };
+        starts.filter_map(|from| self.end(&self.items, words, from).map(|to| Span { from, to })).collect()
+    }
+
+    fn end(&self, items: &[Item], words: &[String], at: usize) -> Option<usize> {
+        let Some((item, rest)) = items.split_first() else {
+            return (!self.to_end || at == words.len()).then_some(at);
+        };
+        match item {
+            Item::Gap => (0..=4).filter(|gap| at + gap <= words.len()).find_map(|gap| self.end(rest, words, at + gap)),
+            Item::OneOf { choices, optional } => {
+                let taken = words.get(at).filter(|word| choices.iter().any(|choice| choice.takes(word)));
+                taken
+                    .and_then(|_| self.end(rest, words, at + 1))
+                    .or_else(|| if *optional { self.end(rest, words, at) } else { None })
+            }
+        }
+    }
+}
+
+fn choice(source: &'static str) -> Choice {
+    match source {
+        "#" => Choice::Number,
+        "_" => Choice::Any,
+        source => match source.strip_prefix('~') {
+            Some(name) => Choice::Class(words::class(name)),
+            None => Choice::Word(source),
+        },
+    }
+}
+
+/// Patterns in the order of their table.
+#[derive(Debug)]
+pub(super) struct Table(Vec<Pattern>);
+
+impl Table {
+    pub(super) fn new(sources: &[&'static str]) -> Self {
+        Self(sources.iter().map(|source| Pattern::new(source)).collect())
+    }
+
+    pub(super) fn find(&self, words: &[String]) -> Option<Span> {
+        self.0.iter().find_map(|pattern| pattern.find(words))
+    }
+
+    pub(super) fn matches(&self, words: &[String]) -> bool {
+        self.find(words).is_some()
+    }
+
+    pub(super) fn find_all(&self, words: &[String]) -> Vec<Span> {
+        self.0.iter().flat_map(|pattern| pattern.find_all(words)).collect()
+    }
+}

@@ -1,0 +1,252 @@
+use proptest::prelude::*;
+
+use super::*;
+
+#[test]
+fn replies_are_understood() {
+    let cases: [(Intent, &[&str]); 13] = [
+        (
+            Intent::Done,
+            &[
+                "DONE",
+                "Did it!",
+                "finished ✅",
+                "✅",
+                "💪💪",
+                "I'm done",
+                "Completed.",
+                "hecho",
+                "doneeee",
+                "dnoe",
+                "so tired but did it",
+                "helped my mum move, so done",
+                "can't stop smiling, great run",
+                "no rest for the wicked, done",
+                "was gonna skip but didn't",
+                "ya lo hice",
+            ],
+        ),
+        (
+            Intent::Partial,
+            &[
+                "half",
+                "Just a short one",
+                "did half of it",
+                "half done, will do the rest later",
+                "skipped the run but did the stretches",
+                "la mitad",
+            ],
+        ),
+        (
+            Intent::Skip,
+            &[
+                "SKIP",
+                "not done",
+                "I didn't do it",
+                "Didn’t manage",
+                "didnae manage it",
+                "nope",
+                "cancel today's workout",
+                "cba today",
+                "no pude",
+            ],
+        ),
+        (Intent::Rest, &["rest day", "Resting", "REST", "not a skip, a rest day", "hoy descanso"]),
+        (
+            Intent::Help,
+            &[
+                "can't",
+                "I’m struggling",
+                "so tired",
+                "help",
+                "no energy at all",
+                "🆘",
+                "I want to skip",
+                "no puedo más",
+            ],
+        ),
+        (
+            Intent::Reschedule,
+            &[
+                "later",
+                "at 6pm",
+                "tomorrow 7am",
+                "can we do 6 pm?",
+                "can't, at 18:30?",
+                "not yet",
+                "will do it tonight",
+                "done for today? no, not yet",
+                "stop by the gym at 6",
+                "l8r",
+                "2moro",
+                "mañana a las 7",
+            ],
+        ),
+        (
+            Intent::Pause,
+            &["pause", "I need a break", "on holiday", "stop calling me until monday", "estoy de vacaciones"],
+        ),
+        (Intent::Resume, &["resume", "I'm back", "end the pause", "you can call me again"]),
+        (Intent::Status, &["streak", "How am I doing?", "status", "mi racha"]),
+        (Intent::Score(7), &["7", "7/10", "seven", "7 out of 10", "about a 7 today", "siete", "7️⃣"]),
+        (
+            Intent::Stop,
+            &[
+                "STOP",
+                "stop.",
+                "Unsubscribe",
+                "STOPALL",
+                "ALTO",
+                "Parar",
+                "baja",
+                "sotp",
+                "stop calling me",
+                "leave me alone",
+                "no me escribas más",
+            ],
+        ),
+        (Intent::Start, &["START", "unstop", "start texting me again"]),
+        (
+            Intent::Other,
+            &[
+                "",
+                "👀",
+                "👍🏽",
+                "hello there",
+                "don't stop",
+                "11",
+                "0",
+                "what happens if I skip?",
+                "on my way",
+                "about to start",
+                "well done you",
+                "can't wait",
+            ],
+        ),
+    ];
+    for (intent, texts) in cases {
+        for text in texts {
+            assert_eq!(understand(text), intent, "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn ten_out_of_ten_is_ten() {
+    assert_eq!(understand("10"), Intent::Score(10));
+    assert_eq!(understand("10/10"), Intent::Score(10));
+    assert_eq!(understand("🔟"), Intent::Score(10));
+}
+
+#[test]
+fn the_keyword_acts_and_free_words_are_asked_about() {
+    for text in ["STOP", "stop please", "Stop.", "STOP STOP", "unsubscribe", "ALTO", "baja", "Cancel", "END"] {
+        assert_eq!(stop_request(text), Some(StopRequest::Keyword), "{text:?}");
+    }
+    for text in ["Please STOP calling me!", "don't text me", "leave me alone", "remove my number", "deja de escribirme"]
+    {
+        assert_eq!(stop_request(text), Some(StopRequest::FreeText), "{text:?}");
+    }
+    for text in [
+        "can't stop, done",
+        "stop by the gym at 6",
+        "I quit",
+        "cancel today's workout",
+        "stop calling me until monday",
+        "the bus stop",
+    ] {
+        assert_eq!(stop_request(text), None, "{text:?}");
+    }
+}
+
+#[test]
+fn the_scope_of_stopping_is_understood() {
+    let cases: [(Option<StopScope>, &[&str]); 4] = [
+        (
+            Some(StopScope::Calls),
+            &[
+                "calls",
+                "Just the calls",
+                "stop ringing",
+                "calls please, texts are fine",
+                "don't call me",
+                "ok just the calls",
+                "keep the texts, stop the calls",
+                "llamadas",
+            ],
+        ),
+        (
+            Some(StopScope::Messages),
+            &[
+                "texts",
+                "the messages",
+                "not the calls, just the texts",
+                "everything except the calls",
+                "please don't text",
+                "mensajes",
+            ],
+        ),
+        (Some(StopScope::Everything), &["both", "everything", "all of it", "calls and texts", "todo", "stop"]),
+        (None, &["what do you mean", "", "later"]),
+    ];
+    for (scope, texts) in cases {
+        for text in texts {
+            assert_eq!(stop_scope(text), scope, "{text:?}");
+        }
+    }
+}
+
+#[test]
+fn help_alone_asks_who_we_are() {
+    assert!(is_help_keyword("HELP!") && is_help_keyword("info") && !is_help_keyword("help me"));
+}
+
+#[test]
+fn buttons_are_known_by_their_ids() {
+    assert_eq!(understand_button("done"), Some(Intent::Done));
+    assert_eq!(understand_button("skip"), Some(Intent::Skip));
+    assert_eq!(understand_button("snooze_15"), None);
+}
+
+#[test]
+fn every_class_that_a_pattern_names_exists() {
+    for table in phrases::TABLES_OF_PATTERNS {
+        for pattern in *table {
+            for word in pattern.split([' ', '/']).filter_map(|word| word.strip_prefix('~')) {
+                assert!(!words::class(word.trim_end_matches('?')).is_empty(), "{pattern:?} names the class {word:?}");
+            }
+            assert!(!pattern.ends_with(' ') && !pattern.contains("  "), "{pattern:?} has a space too many");
+        }
+    }
+}
+
+/// Words out of which replies are made, so that the rules are reached and not only the first check.
+fn reply() -> impl Strategy<Value = String> {
+    let words = prop::sample::select(vec![
+        "done", "did", "not", "stop", "me", "calling", "half", "tomorrow", "at", "6pm", "7", "I", "can't", "skip",
+        "rest", "day", "later", "mañana", "until", "monday", "help", "streak", "no", "yes", "but", "hecho", "didn't",
+        "pause", "gym", "✅",
+    ]);
+    prop::collection::vec(words, 1..8).prop_map(|words| words.join(" "))
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_understood_as_something(text in any::<String>()) {
+        let _ = (understand(&text), stop_request(&text), stop_scope(&text), is_help_keyword(&text));
+    }
+
+    #[test]
+    fn case_accents_and_what_stands_around_do_not_matter(
+        text in reply(),
+        before in "[ .!,\"*_~(-]{0,3}",
+        after in "[ .!,\"*_~)-]{0,3}",
+    ) {
+        let intent = understand(&text);
+        prop_assert_eq!(understand(&text.to_uppercase()), intent);
+        prop_assert_eq!(understand(&text.replace('ñ', "n")), intent);
+        prop_assert_eq!(understand(&text.replace('n', "n\u{303}")), intent);
+        prop_assert_eq!(understand(&format!("{before}{text}{after}")), intent);
+        prop_assert_eq!(understand(&text.replace(' ', "   ")), intent);
+    }
+}

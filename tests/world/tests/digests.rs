@@ -1,0 +1,152 @@
+//! Messages that the calendar sends, and messages in place of calls: each once, whoever comes twice, and only where it has a point.
+
+use ivy_world::{Person, World};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+const PHONE: &str = "+447700900155";
+
+async fn mara(world: &World) -> Person {
+    let person = world.person(PHONE).tier("b2c_elite");
+    person.onboarding("morning_window", Value::Null).onboarding("evening_window", Value::Null).join(world).await
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn templates(world: &World) -> Vec<String> {
+    world.simulators.handset(PHONE).iter().filter_map(|message| message.template.clone()).collect()
+}
+
+#[tokio::test]
+async fn a_workout_of_the_next_hour_is_reminded_of_once() {
+    let world = World::at("2026-11-23T08:00:00Z").await;
+    let person = mara(&world).await;
+    let workout = person.plan("Run", at("2026-11-23T12:30:00Z")).await;
+    person.plan("Swim", at("2026-11-23T18:00:00Z")).await;
+    world.advance_to(at("2026-11-23T11:45:00Z")).await;
+    let event = at("2026-11-23T11:45:00Z");
+    world.send_reminders(event).await;
+    world.send_reminders(event).await;
+    world.advance(SignedDuration::from_mins(15)).await;
+    world.send_reminders(at("2026-11-23T12:00:00Z")).await;
+    assert_eq!(templates(&world), ["workout_reminder"], "of the run alone, and once");
+    let text = world.simulators.handset(PHONE).pop().unwrap().text;
+    assert!(text.contains("Mara") && text.contains("12:30pm") && text.contains("Run"), "{text}");
+    // Moved, it is reminded of again.
+    let body = json!({"planned_time": "2026-11-23T15:00:00Z"});
+    person.client.patch(&format!("/api/workouts/{workout}"), body, 200).await;
+    world.advance_to(at("2026-11-23T14:15:00Z")).await;
+    world.send_reminders(at("2026-11-23T14:15:00Z")).await;
+    assert_eq!(templates(&world).len(), 2);
+}
+
+#[tokio::test]
+async fn nobody_is_reminded_of_what_is_done_deleted_paused_or_unwanted() {
+    let world = World::at("2026-11-23T08:00:00Z").await;
+    let person = mara(&world).await;
+    let time = at("2026-11-23T12:30:00Z");
+    let done = person.plan("Run", time).await;
+    let deleted = person.plan("Swim", time).await;
+    person.log(&done, "completed").await;
+    world.settle().await;
+    let before = templates(&world).len();
+    person.client.delete(&format!("/api/workouts/{deleted}"), 204).await;
+    world.advance_to(at("2026-11-23T11:45:00Z")).await;
+    world.send_reminders(world.now()).await;
+    assert_eq!(templates(&world).len(), before);
+    person.plan("Yoga", time).await;
+    world.advance(SignedDuration::from_mins(15)).await;
+    person.client.post("/api/users/me/pause", json!({"reason": "sick"}), 200).await;
+    world.send_reminders(world.now()).await;
+    assert_eq!(templates(&world).len(), before, "who is sick is left in peace");
+}
+
+#[tokio::test]
+async fn the_week_is_summarised_on_sunday_at_six_where_the_person_lives_and_once() {
+    let world = World::at("2026-11-23T08:00:00Z").await;
+    let person = mara(&world).await;
+    for day in ["2026-11-24", "2026-11-26"] {
+        world.advance_to(at(&format!("{day}T10:00:00Z"))).await;
+        let workout = person.plan("Run", world.now()).await;
+        person.log(&workout, "completed").await;
+    }
+    world.advance_to(at("2026-11-29T17:00:00Z")).await;
+    world.weekly_summaries(at("2026-11-29T17:00:03Z")).await;
+    assert!(!templates(&world).contains(&"weekly_summary".to_owned()), "it is five o'clock");
+    world.advance_to(at("2026-11-29T18:00:00Z")).await;
+    for _ in 0..2 {
+        world.weekly_summaries(at("2026-11-29T18:00:02Z")).await;
+    }
+    let summaries: Vec<_> = world
+        .simulators
+        .handset(PHONE)
+        .into_iter()
+        .filter(|message| message.template.as_deref() == Some("weekly_summary"))
+        .collect();
+    assert_eq!(summaries.len(), 1);
+    assert!(summaries[0].text.contains("2 of 3") && summaries[0].text.contains("£3.00"), "{}", summaries[0].text);
+    world.weekly_summaries(at("2026-11-28T18:00:02Z")).await;
+    assert_eq!(templates(&world).iter().filter(|name| *name == "weekly_summary").count(), 1, "Saturday is no Sunday");
+}
+
+#[tokio::test]
+async fn receipts_go_to_those_who_gave_and_once() {
+    let world = World::at("2026-11-20T08:00:00Z").await;
+    let person = mara(&world).await;
+    let other = world.person("+447700900255").join(&world).await;
+    let workout = person.plan("Run", world.now()).await;
+    person.log(&workout, "completed").await;
+    world.advance_to(at("2026-12-01T12:00:00Z")).await;
+    for _ in 0..2 {
+        world.monthly_receipts(at("2026-12-01T12:00:04Z")).await;
+    }
+    let receipt = world.simulators.handset(PHONE).pop().unwrap();
+    assert_eq!(receipt.template.as_deref(), Some("monthly_receipt"));
+    assert!(receipt.text.contains("November 2026") && receipt.text.contains("£1.50"), "{}", receipt.text);
+    assert_eq!(templates(&world).iter().filter(|name| *name == "monthly_receipt").count(), 1);
+    let theirs = world.simulators.handset(&other.phone);
+    assert!(theirs.iter().all(|message| message.template.as_deref() != Some("monthly_receipt")), "they gave nothing");
+}
+
+async fn written_to(world: &World, preference: &str) -> Person {
+    let person = world.person(PHONE).tier("b2c_elite").onboarding("communication_preference", json!(preference));
+    person.join(world).await
+}
+
+#[tokio::test]
+async fn who_wants_messages_gets_them_in_place_of_calls() {
+    let world = World::at("2026-11-23T06:00:00Z").await;
+    let person = written_to(&world, "async").await;
+    world.advance_to(at("2026-11-24T03:00:00Z")).await;
+    let before = templates(&world).len();
+    world.plan_day(at("2026-11-24T03:00:00Z")).await;
+    world.plan_day(at("2026-11-24T03:00:00Z")).await;
+    world.advance_to(at("2026-11-24T09:00:00Z")).await;
+    assert_eq!(templates(&world)[before..], ["morning_plan"], "once, though the day was planned twice");
+    world.simulators.reply(PHONE, "run at 6pm");
+    world.settle().await;
+    let plans = person.get("/api/users/me/workouts?status=planned").await;
+    assert_eq!(plans["items"][0]["planned_activity"], "run", "{plans}");
+    assert_eq!(plans["items"][0]["planned_time"], "2026-11-24T18:00:00Z");
+    world.advance_to(at("2026-11-24T21:00:00Z")).await;
+    let asked = world.simulators.handset(PHONE).into_iter().any(|message| message.text.contains("how did it go"));
+    assert!(asked);
+    assert!(world.simulators.rings().is_empty(), "nothing rings");
+}
+
+#[tokio::test]
+async fn an_evening_check_that_has_lost_its_point_is_not_sent() {
+    let world = World::at("2026-11-23T06:00:00Z").await;
+    let person = written_to(&world, "async").await;
+    world.advance_to(at("2026-11-24T03:00:00Z")).await;
+    world.plan_day(at("2026-11-24T03:00:00Z")).await;
+    world.advance_to(at("2026-11-24T12:00:00Z")).await;
+    let workout = person.plan("Run", world.now()).await;
+    person.log(&workout, "completed").await;
+    let noon = world.now();
+    world.advance_to(at("2026-11-24T21:00:00Z")).await;
+    let since = world.simulators.handset(PHONE).into_iter().filter(|message| message.at >= noon);
+    assert!(since.into_iter().all(|message| !message.text.contains("how did it go")), "the day is kept");
+}

@@ -1,0 +1,285 @@
+//! Voice beyond the ladder: calls to us, tools, the carrier as backup, analyses that do not come, machines, and a burst.
+
+#![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
+
+use ivy_domain::{
+    CallId, User, UserId,
+    call::{Call, CallType, CallWindow},
+};
+use ivy_flows::ports::Queue;
+use ivy_simulators::{CallScript, Provider};
+use ivy_store::{Profile, StoredCall};
+use ivy_world::{Person, World};
+use jiff::{SignedDuration, Timestamp, civil::date};
+use serde_json::{Value, json};
+
+const PHONE: &str = "+447700900155";
+
+async fn mara(world: &World) -> Person {
+    let person = world.person(PHONE).tier("b2c_elite");
+    let person = person.onboarding("morning_window", Value::Null).onboarding("evening_window", Value::Null);
+    person.join(world).await
+}
+
+/// A call that was picked up: our id and the provider's.
+async fn picked_up(world: &World, person: &Person, call_type: &str) -> (String, String) {
+    let id = person.schedule(call_type, world.now() + SignedDuration::from_mins(10)).await;
+    world.advance(SignedDuration::from_mins(10)).await;
+    let ring = world.simulators.rings().pop().unwrap().call_id;
+    world.simulators.pick_up(&ring);
+    world.settle().await;
+    (id, ring)
+}
+
+fn talk(analysis: Value) -> CallScript {
+    CallScript { duration_seconds: 90, user_spoke: true, analysis, transcript: "Agent: Hi.\nUser: Hello.\n".into() }
+}
+
+#[tokio::test]
+async fn a_caller_is_known_with_full_context_and_a_stranger_learns_nothing() {
+    let world = World::new().await;
+    let person = mara(&world).await;
+    person.plan("Run", world.now() + SignedDuration::from_hours(2)).await;
+    let (provider_id, answer) = world.call_in(PHONE).await;
+    let setup = &answer["call_inbound"];
+    assert_eq!(setup["override_agent_id"], "agent_premium");
+    assert_eq!(setup["dynamic_variables"].as_object().unwrap().len(), 36);
+    assert_eq!(setup["dynamic_variables"]["call_type"], "rescue");
+    assert_eq!(setup["dynamic_variables"]["todays_plan"], "Run at 8am");
+    let id = setup["metadata"]["call_id"].as_str().unwrap();
+    assert_eq!(person.call(id).await["state"], "in_progress");
+    let analysis = json!({"workout_status": "partial"});
+    world.simulators.hang_up(&provider_id, talk(analysis));
+    world.settle().await;
+    let call = person.call(id).await;
+    let found = [&call["state"], &call["outcome"], &call["direction"]];
+    assert_eq!(found, [&json!("completed"), &json!("rescue_success"), &json!("inbound")]);
+    let (_, stranger) = world.call_in("+447700900888").await;
+    let expected = json!({"call_inbound": {
+        "override_agent_id": "agent_welcome", "override_agent_version": "latest_published",
+        "dynamic_variables": {}, "metadata": {},
+    }});
+    assert_eq!(stranger, expected);
+}
+
+#[tokio::test]
+async fn a_repeated_question_about_a_call_is_answered_alike_and_writes_once() {
+    let world = World::new().await;
+    let person = mara(&world).await;
+    let (_, question) = world.simulators.call_in(PHONE);
+    let first = world.post_webhook(&question).await.expect(200);
+    let again = world.post_webhook(&question).await.expect(200);
+    assert_eq!(first["call_inbound"]["metadata"], again["call_inbound"]["metadata"]);
+    assert_eq!(first["call_inbound"]["dynamic_variables"], again["call_inbound"]["dynamic_variables"]);
+    assert_eq!(person.get("/api/users/me/calls").await["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_rings_who_is_talking_with_us_already() {
+    let world = World::new().await;
+    let person = mara(&world).await;
+    let id = person.schedule("evening_review", world.now() + SignedDuration::from_mins(10)).await;
+    world.advance(SignedDuration::from_mins(9)).await;
+    let (inbound, _) = world.call_in(PHONE).await;
+    world.advance(SignedDuration::from_mins(3)).await;
+    assert!(world.simulators.rings().is_empty(), "the line is theirs");
+    world.simulators.hang_up(&inbound, CallScript::nothing());
+    world.advance(SignedDuration::from_mins(2)).await;
+    assert_eq!(world.simulators.rings().len(), 1);
+    assert_eq!(person.call(&id).await["attempts"], 1);
+}
+
+#[tokio::test]
+async fn a_call_that_retell_never_ends_is_ended_by_the_carriers_word() {
+    let world = World::new().await;
+    let person = mara(&world).await;
+    let (id, ring) = picked_up(&world, &person, "evening_review").await;
+    world.hold_webhooks(true);
+    world.simulators.hang_up(&ring, talk(json!({"workout_status": "completed"})));
+    let webhooks = world.simulators.take_webhooks();
+    let carrier = webhooks.iter().find(|webhook| webhook.provider == Provider::Twilio).unwrap();
+    assert_eq!(world.deliver(carrier).await, 204);
+    assert_eq!(world.deliver(carrier).await, 204, "told twice");
+    assert_eq!(person.call(&id).await["state"], "in_progress", "Retell, who knows more, has a minute to say so");
+    world.advance(SignedDuration::from_mins(2)).await;
+    world.sweep().await;
+    let call = person.call(&id).await;
+    assert_eq!(
+        (&call["state"], &call["outcome"]),
+        (&json!("completed"), &json!("workout_logged")),
+        "asked, Retell tells all"
+    );
+}
+
+#[tokio::test]
+async fn a_carrier_that_is_not_twilio_ends_nothing() {
+    let world = World::new().await;
+    let person = mara(&world).await;
+    let (id, _) = picked_up(&world, &person, "evening_review").await;
+    let body = b"CallSid=CA1&CallStatus=completed&CallDuration=10&To=%2B447700900155&From=%2B447700900991".to_vec();
+    let mut forged = world.simulators.sign(Provider::Twilio, "/webhooks/twilio", body);
+    for (name, value) in &mut forged.headers {
+        if name == "X-Twilio-Signature" {
+            *value = "AAAAAAAAAAAAAAAAAAAAAAAAAAA=".to_owned();
+        }
+    }
+    assert_eq!(world.deliver(&forged).await, 401);
+    assert_eq!(person.call(&id).await["state"], "in_progress");
+}
+
+#[tokio::test]
+async fn an_analysis_that_is_never_told_is_fetched() {
+    let world = World::new().await;
+    let person = mara(&world).await;
+    let (id, ring) = picked_up(&world, &person, "evening_review").await;
+    world.hold_webhooks(true);
+    world.simulators.hang_up(&ring, talk(json!({"workout_status": "completed"})));
+    for webhook in world.simulators.take_webhooks() {
+        let lost = String::from_utf8_lossy(&webhook.body).contains("call_analyzed");
+        if !lost && webhook.provider == Provider::Retell {
+            assert_eq!(world.deliver(&webhook).await, 204);
+        }
+    }
+    world.hold_webhooks(false);
+    assert_eq!(person.call(&id).await["state"], "completed");
+    world.sweep().await;
+    assert_eq!(person.wallet().await["lifetime_donated"], 0.0, "it may only be slow");
+    world.advance(SignedDuration::from_mins(15)).await;
+    world.sweep().await;
+    world.sweep().await;
+    assert_eq!(person.wallet().await["lifetime_donated"], 1.5, "once");
+    assert_eq!(person.call(&id).await["outcome"], "workout_logged");
+}
+
+#[tokio::test]
+async fn a_talk_that_ends_in_an_error_is_a_talk() {
+    let world = World::new().await;
+    let person = mara(&world).await;
+    let (id, ring) = picked_up(&world, &person, "evening_review").await;
+    let call = world.simulators.calls().into_iter().find(|call| call.call_id == ring).unwrap();
+    let mut object = call.object();
+    object["call_status"] = json!("error");
+    object["disconnection_reason"] = json!("error_asr");
+    object["end_timestamp"] = json!((world.now() + SignedDuration::from_mins(4)).as_millisecond());
+    let body = json!({"event": "call_ended", "call": object}).to_string().into_bytes();
+    assert_eq!(world.deliver(&world.simulators.sign(Provider::Retell, "/webhooks/retell", body)).await, 204);
+    assert_eq!(person.call(&id).await["state"], "completed");
+}
+
+#[tokio::test]
+async fn a_machine_that_only_the_analysis_heard_is_a_miss_in_either_order() {
+    for reversed in [false, true] {
+        let world = World::new().await;
+        let person = mara(&world).await;
+        let (id, ring) = picked_up(&world, &person, "evening_review").await;
+        world.hold_webhooks(true);
+        world.simulators.hang_up(&ring, talk(json!({})));
+        let mut webhooks = world.simulators.take_webhooks();
+        webhooks.retain(|webhook| webhook.provider == Provider::Retell);
+        if reversed {
+            webhooks.reverse();
+        }
+        for webhook in webhooks {
+            let mut event: Value = serde_json::from_slice(&webhook.body).unwrap();
+            if event["call"]["call_analysis"].is_object() {
+                event["call"]["call_analysis"]["in_voicemail"] = json!(true);
+            }
+            let body = event.to_string().into_bytes();
+            assert_eq!(world.deliver(&world.simulators.sign(Provider::Retell, "/webhooks/retell", body)).await, 204);
+        }
+        world.hold_webhooks(false);
+        let call = person.call(&id).await;
+        assert_eq!((&call["state"], &call["outcome"]), (&json!("retry"), &json!("voicemail")), "reversed: {reversed}");
+        world.advance(SignedDuration::from_mins(6)).await;
+        let last = world.simulators.handset(PHONE).pop().unwrap();
+        assert_eq!(last.template.as_deref(), Some("missed_call_follow_up"), "nobody was heard");
+    }
+}
+
+#[tokio::test]
+async fn no_retry_rings_in_quiet_hours_that_the_user_did_not_open() {
+    let world = World::at("2026-11-23T21:20:00Z").await;
+    let person = mara(&world).await;
+    let id = person.schedule("follow_up", world.now() + SignedDuration::from_mins(5)).await;
+    world.advance(SignedDuration::from_mins(7)).await;
+    assert_eq!(world.simulators.rings().len(), 1);
+    world.advance(SignedDuration::from_hours(1)).await;
+    assert_eq!(world.simulators.rings().len(), 1, "21:30 has come");
+    assert_eq!(person.call(&id).await["state"], "failed");
+}
+
+#[tokio::test]
+async fn a_safety_flag_reaches_people_for_every_tier() {
+    let world = World::new().await;
+    let person = world.person(PHONE).tier("b2c_pro").onboarding("morning_window", Value::Null);
+    let person = person.onboarding("evening_window", Value::Null).join(&world).await;
+    let (id, ring) = picked_up(&world, &person, "follow_up").await;
+    world.simulators.hang_up(&ring, talk(json!({"safety_flag": "self-harm"})));
+    world.settle().await;
+    let reviews: Vec<Value> = world
+        .queues
+        .dead_letters()
+        .iter()
+        .chain(&world.queues.waiting())
+        .filter(|message| message.queue == Queue::Reviews)
+        .map(|message| serde_json::from_str(&message.body).unwrap())
+        .collect();
+    assert!(reviews.iter().any(|review| review["call_id"] == json!(id) && review["reason"] == "safety"), "{reviews:?}");
+}
+
+/// People with a call each, all due at the same moment, written as sign-up and planning leave them.
+async fn crowd(world: &World, people: u32, due_at: Timestamp, closes_at: Timestamp) -> Vec<(UserId, CallId)> {
+    let mut made = Vec::new();
+    for number in 0..people {
+        let id = UserId::derive(date(2026, 1, 1), &["burst", &number.to_string()]);
+        let consent = json!({"granted": true, "at": world.now(), "source": "onboarding", "wording_version": "2026-11"});
+        let user: User = serde_json::from_value(json!({
+            "id": id, "phone": format!("+44770{number:05}55"), "first_name": "Ann", "timezone": "Europe/London",
+            "locale": "en-GB", "subscription_type": "b2c_pro", "subscription_status": "active", "track": "fitness",
+            "weekly_goal": 3, "preferred_days": [], "communication_preference": "calls", "obstacles": [],
+            "status": "active", "consents": {"calls": consent, "messages": consent, "data_processing": consent},
+            "created_at": world.now(), "updated_at": world.now(), "onboarded_at": world.now(), "version": 0,
+        }))
+        .unwrap();
+        let store = &world.ivy.store;
+        let window = CallWindow { opens_at: due_at, closes_at };
+        let call_id = CallId::derive(date(2026, 11, 23), &["burst", &number.to_string()]);
+        let zone = user.timezone.clone();
+        let call = Call::scheduled(call_id, id, CallType::EveningReview, due_at, window, zone, world.now());
+        let profile = Profile { cipher: store.keyring().new_user_cipher(id), user };
+        let mut transaction = store.transaction();
+        transaction.user(&profile).own_phone(&profile).call(&StoredCall::new(call));
+        Box::pin(transaction.commit()).await.unwrap();
+        let body = json!({"user_id": id, "call_id": call_id, "due_at": due_at}).to_string();
+        world.queues.put(Queue::DueCalls, body, due_at);
+        made.push((id, call_id));
+    }
+    made
+}
+
+#[tokio::test]
+async fn a_thousand_calls_at_once_with_twenty_slots_are_called_in_time_or_end_with_a_cause() {
+    let world = Box::pin(World::at("2026-11-23T18:00:00Z")).await;
+    let due_at = world.now() + SignedDuration::from_mins(5);
+    let closes_at = due_at + SignedDuration::from_secs(110);
+    let made = crowd(&world, 1000, due_at, closes_at).await;
+    // Nobody answers, so each holds a slot for the 30 seconds that it rings.
+    world.advance_to(closes_at + SignedDuration::from_mins(45)).await;
+    world.sweep().await;
+    let mut dialled = 0;
+    for (user, id) in made {
+        let call = Box::pin(world.ivy.store.call(user, id)).await.unwrap().unwrap().call;
+        assert!(call.state.is_terminal(), "none is lost: {:?}", call.state);
+        assert!(call.cause.is_some(), "each says why it ended");
+        dialled += usize::from(call.attempts > 0);
+    }
+    let rings = world.simulators.calls();
+    let last = closes_at + SignedDuration::from_mins(30);
+    assert!(rings.iter().all(|ring| ring.placed_at < last), "none is dialled late");
+    let at_once = |at: Timestamp| {
+        rings.iter().filter(|ring| ring.placed_at <= at && ring.ended_at.is_none_or(|ended| ended > at)).count()
+    };
+    let most = rings.iter().map(|ring| at_once(ring.placed_at)).max().unwrap();
+    assert!(most <= 16, "four slots stay free for rescues and inbound calls, but {most} rang at once");
+    assert!(dialled >= 48, "the slots were used while the window was open: {dialled}");
+}
