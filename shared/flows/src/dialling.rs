@@ -21,6 +21,7 @@ use std::{
 use ivy_domain::{
     CallId, Tier, User, UserId,
     call::{self, Call, CallEvent, CallPolicy, CallState, CallType, Start},
+    ids::stable_hash,
     variables::{CallContext, PlannedToday, variables},
 };
 use ivy_providers::{
@@ -227,7 +228,7 @@ pub(crate) async fn free_slot(
     }
     let held: Vec<u32> =
         ivy.store.slots().await?.into_iter().filter(|slot| slot.lease_until >= now).map(|slot| slot.number).collect();
-    let first = u32::try_from(ivy_domain::ids::stable_hash(&[attempt_id]) % u64::from(usable)).unwrap_or_default();
+    let first = u32::try_from(stable_hash(&[attempt_id]) % u64::from(usable)).unwrap_or_default();
     let number = (0..usable).map(|step| (first + step) % usable).find(|number| !held.contains(number));
     let policy = CallPolicy::default();
     let longest = SignedDuration::from_secs(i64::from(policy.lease_seconds) + i64::from(policy.longest_call_seconds));
@@ -338,8 +339,7 @@ pub(crate) fn variables_of(me: &Me, stored: &StoredCall, others: &Others, now: T
 /// same attempt comes out the same however often it is told.
 fn retry_at(now: Timestamp, seconds: i64, claimed: &StoredCall) -> Timestamp {
     let Call { user_id, due_at, .. } = &claimed.call;
-    let place =
-        ivy_domain::ids::stable_hash(&["retry", &user_id.to_string(), &due_at.to_string()]) % RETRY_SPREAD_SECONDS;
+    let place = stable_hash(&["retry", &user_id.to_string(), &due_at.to_string()]) % RETRY_SPREAD_SECONDS;
     now + SignedDuration::from_secs(seconds + i64::try_from(place).unwrap_or_default())
 }
 

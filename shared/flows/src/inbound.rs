@@ -56,6 +56,16 @@ pub struct Sender {
     pub whatsapp_user_id: Option<String>,
 }
 
+impl std::fmt::Debug for Sender {
+    /// Shows what is known, never what it is.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender")
+            .field("phone", &self.phone.is_some())
+            .field("whatsapp_user_id", &self.whatsapp_user_id.is_some())
+            .finish()
+    }
+}
+
 impl Sender {
     #[must_use]
     pub const fn phone(phone: Phone) -> Self {

@@ -307,10 +307,18 @@ async fn every_word_on_a_consent_is_kept_whoever_took_it() {
         .as_array()
         .unwrap()
         .iter()
-        .filter(|word| word["purpose"] == "messages")
-        .map(|word| format!("{} {}", word["source"].as_str().unwrap(), word["granted"]))
+        .filter(|word| word["purpose"].as_str().unwrap().starts_with("messages"))
+        .map(|word| {
+            format!("{} {} {}", word["source"].as_str().unwrap(), word["purpose"].as_str().unwrap(), word["granted"])
+        })
         .collect();
-    assert_eq!(history, ["onboarding true", "api false", "whatsapp true", "whatsapp false"]);
+    let expected = [
+        "onboarding messages true",
+        "api messages false",
+        "whatsapp messages true",
+        "whatsapp messages_whatsapp false",
+    ];
+    assert_eq!(history, expected);
     assert_eq!(export["consent_history"].as_array().unwrap().len(), 6);
     assert!(export["consent_history"].as_array().unwrap().iter().all(|word| word["wording_version"].is_string()));
 }
