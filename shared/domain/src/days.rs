@@ -137,9 +137,10 @@ pub fn zones_that_show(time: Time, from: Timestamp, until: Timestamp) -> Vec<(Zo
         .flat_map(|zone| {
             let time_zone = zone.time_zone();
             let today = time_zone.to_datetime(from).date();
-            (-1..=1).map(move |days| plus_days(today, days)).filter_map(move |date| {
-                (from..until).contains(&resolve(date.to_datetime(time), &time_zone)).then(|| (zone.clone(), date))
-            })
+            (-1..=1)
+                .map(move |days| plus_days(today, days))
+                .filter(move |date| (from..until).contains(&resolve(date.to_datetime(time), &time_zone)))
+                .map(move |date| (zone.clone(), date))
         })
         .collect();
     found.sort();

@@ -5,7 +5,7 @@
 //! the morning's and the evening's lies ahead, and on another day the morning's unless evening or night is said. What is written as
 //! a clock shows it (`18:30`, `07:00`, `10:30`, `1830`) is that of 24 hours. A time that has passed today is tomorrow's where no
 //! day was named and nothing where one was. Today's own weekday is that of next week. "Tonight", "after work" and other parts of
-//! the day have a time each ([`PARTS`]); a day without any time, or "later", names no instant: the answer to that is a question.
+//! the day have a time each (`PARTS`); a day without any time, or "later", names no instant: the answer to that is a question.
 //!
 //! Dates are those of the calendar on the wall of the zone, not the local days that begin at 03:00: "tomorrow" written at
 //! 01:00 is the next date. Where clocks jump, [`crate::days`] says what a reading means. Of several times the last counts, since

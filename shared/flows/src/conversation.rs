@@ -42,7 +42,7 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Planned {
     /// It is planned, or was before.
-    At(Workout),
+    At(Box<Workout>),
     /// The time cannot be read, lies behind, or too far ahead: no day is committed on a guess.
     NoSuchTime,
     /// There are as many open plans as there may be.
@@ -71,7 +71,7 @@ pub(crate) fn plan(ledger: &mut Ledger<'_>, me: &Me, said: Plan, at: Timestamp, 
     };
     let named: Vec<&Workout> = open.agenda.plans().iter().filter(same_name).collect();
     if let Some(known) = named.iter().find(|plan| plan.planned_time == time || time.is_none()) {
-        return Planned::At((*known).clone());
+        return Planned::At(Box::new((*known).clone()));
     }
     // The same thing at another time of the day is moved, not done twice.
     if let [plan] = named[..]
@@ -79,7 +79,7 @@ pub(crate) fn plan(ledger: &mut Ledger<'_>, me: &Me, said: Plan, at: Timestamp, 
     {
         let moved = Workout { planned_time: time, reminded: false, updated_at: now, ..plan.clone() };
         ledger.change(moved.clone());
-        return Planned::At(moved);
+        return Planned::At(Box::new(moved));
     }
     if ledger.progress().agenda.is_full() {
         return Planned::Full;
@@ -94,7 +94,7 @@ pub(crate) fn plan(ledger: &mut Ledger<'_>, me: &Me, said: Plan, at: Timestamp, 
         workout = Workout { planned_time: None, date, id: WorkoutId::generate_for_date(date), ..workout };
     }
     ledger.plan(workout.clone());
-    Planned::At(workout)
+    Planned::At(Box::new(workout))
 }
 
 /// Words that a language model puts where nothing was said.

@@ -11,7 +11,7 @@
 //!
 //! What we hold ourselves goes first, so that no outage of a provider delays it; what the providers hold is found by the user's id
 //! and by what the wish keeps. A provider that does not answer keeps neither the other nor the table waiting, and is asked again
-//! every [`LATER`] for [`PATIENCE`]. Then the job fails, and its dead-letter queue calls for people while the day that was promised is not over.
+//! every few minutes for the better part of a day. Then the job fails, and its dead-letter queue calls for people while the day that was promised is not over.
 //!
 //! Every step is safe to repeat, and the job begins with what is left: pages are transactions, a donation turns into a line
 //! of the ledger in one of them, and the tombstone comes last. It holds the receipt's id and times, so that a late DELETE

@@ -1,5 +1,7 @@
 //! Messages that the calendar sends, and messages in place of calls: each once, whoever comes twice, and only where it has a point.
 
+#![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
+
 use ivy_world::{Person, World};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

@@ -169,7 +169,7 @@ async fn a_talk_that_ends_in_an_error_is_a_talk() {
 #[tokio::test]
 async fn a_machine_that_only_the_analysis_heard_is_a_miss_in_either_order() {
     for reversed in [false, true] {
-        let world = World::new().await;
+        let world = World::at("2026-11-23T12:00:00Z").await;
         let person = mara(&world).await;
         let (id, ring) = picked_up(&world, &person, "evening_review").await;
         world.hold_webhooks(true);

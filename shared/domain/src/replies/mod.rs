@@ -1,7 +1,7 @@
 //! Understanding what people write back when Ivy has asked whether they did what they set out to do.
 //!
-//! The text is brought to plain words in clauses ([`normalise`]), which are compared with tables ([`words`], and [`phrases`] in
-//! the language of [`pattern`]). Three things are decided in a fixed order. First the words that carriers act on, alone in a
+//! The text is brought to plain words in clauses (`normalise`), which are compared with tables (`words`, and `phrases` in
+//! the language of `pattern`). Three things are decided in a fixed order. First the words that carriers act on, alone in a
 //! message. Then what concerns the service (stop, start, status, resume, pause), each with its exceptions, since the same
 //! words tell of the workout: nobody is unsubscribed by "can't stop, great run". At last the report itself: every clause
 //! yields what it says of the workout (done, a part, not done, not yet, rest), unless what stands to its left denies it, puts it

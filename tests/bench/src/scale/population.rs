@@ -152,7 +152,12 @@ pub(crate) fn somebody(tier: Tier) -> Result<User, Failure> {
         charity_id: None,
         status: UserStatus::Active,
         resumes_at: None,
-        consents: Consents { calls: consent.clone(), messages: consent.clone(), data_processing: consent },
+        consents: Consents {
+            calls: consent.clone(),
+            messages: consent.clone(),
+            data_processing: consent,
+            ..Consents::default()
+        },
         created_at: onboarded_at,
         updated_at: onboarded_at,
         onboarded_at: Some(onboarded_at),
@@ -225,7 +230,7 @@ impl Population {
         let mut found = Self::default();
         let mut shards = vec![0_u32; ZONES.len() * SHARDS];
         let mut user = somebody(Tier::B2bSponsor)?;
-        let history = CallHistory { onboarding_call_done: true };
+        let history = CallHistory::DONE;
         for number in users {
             let mut seed = mixed(u64::from(number));
             let mut next = || {
