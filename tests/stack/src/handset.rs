@@ -43,6 +43,30 @@ impl Handset {
         self.send(self.http.post(url).json(&json!({"text": text}))).await;
     }
 
+    /// The person calls Ivy; answers the provider's id of the call.
+    pub async fn call(&self) -> String {
+        self.act("call", &json!({})).await["call_id"].as_str().unwrap().to_owned()
+    }
+
+    /// The agent of the running call uses a tool; what it is told.
+    pub async fn tool(&self, name: &str, args: &Value) -> Value {
+        self.act("tool", &json!({"name": name, "args": args})).await
+    }
+
+    /// The person hangs up; what the call's analysis finds in it.
+    pub async fn hang_up(&self, analysis: &Value, transcript: &str) {
+        let url = self.url(&format!("handset/{}/hangup", self.phone));
+        self.send(self.http.post(url).json(&json!({"analysis": analysis, "transcript": transcript}))).await;
+    }
+
+    /// What the handset page does when a button of it is pressed.
+    async fn act(&self, action: &str, body: &Value) -> Value {
+        let url = self.url(&format!("handset/{}/{action}", self.phone));
+        let response = self.http.post(url).json(body).send().await.unwrap();
+        assert!(response.status().is_success(), "{action}: {}", response.status());
+        response.json().await.unwrap()
+    }
+
     /// The messages that arrived, oldest first.
     pub async fn arrived(&self) -> Vec<Value> {
         self.get(&format!("handset/{}", self.phone)).await["messages"].as_array().unwrap().clone()

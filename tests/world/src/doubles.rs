@@ -2,7 +2,6 @@
 //! its message was dealt with or its dead-letter queue takes it.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -153,7 +152,8 @@ impl Queues for TestQueues {
 
 #[derive(Debug)]
 pub struct TestTimers {
-    timers: Mutex<BTreeMap<String, Timer>>,
+    /// In the order in which they were set: names hold random ids, which must not decide what comes first.
+    timers: Mutex<Vec<Timer>>,
     gate: Arc<dyn Gate>,
 }
 
@@ -162,20 +162,20 @@ impl TestTimers {
         Self { timers: Mutex::default(), gate }
     }
 
-    fn timers(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Timer>> {
+    fn timers(&self) -> std::sync::MutexGuard<'_, Vec<Timer>> {
         self.timers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The timers that are set, earliest first.
     pub fn set_timers(&self) -> Vec<Timer> {
-        let mut timers: Vec<Timer> = self.timers().values().cloned().collect();
+        let mut timers: Vec<Timer> = self.timers().clone();
         timers.sort_by_key(|timer| timer.at);
         timers
     }
 
     /// Forgets the timers of calls.
     pub fn lose_calls(&self) {
-        self.timers().retain(|_, timer| timer.queue != Queue::DueCalls);
+        self.timers().retain(|timer| timer.queue != Queue::DueCalls);
     }
 
     /// Forgets every timer, as if the scheduler had lost them.
@@ -184,10 +184,7 @@ impl TestTimers {
     }
 
     pub fn take_due(&self, now: Timestamp) -> Vec<Timer> {
-        let mut timers = self.timers();
-        let due: Vec<Timer> = timers.values().filter(|timer| timer.at <= now).cloned().collect();
-        timers.retain(|_, timer| timer.at > now);
-        due
+        self.timers().extract_if(.., |timer| timer.at <= now).collect()
     }
 }
 
@@ -197,7 +194,10 @@ impl Timers for TestTimers {
         assert!(timer.name.len() <= 64, "EventBridge names have at most 64 characters: {}", timer.name);
         let about = format!("{:?}", timer.queue);
         let work = || {
-            self.timers().entry(timer.name.clone()).or_insert(timer);
+            let mut timers = self.timers();
+            if timers.iter().all(|known| known.name != timer.name) {
+                timers.push(timer);
+            }
         };
         let passed = pass(self.gate.as_ref(), Party::Timers, "set", &about, work).await;
         passed.then_some(()).ok_or_else(|| no_answer("scheduler"))
@@ -205,7 +205,7 @@ impl Timers for TestTimers {
 
     async fn clear(&self, name: &str) -> Result<(), PortError> {
         let work = || {
-            self.timers().remove(name);
+            self.timers().retain(|timer| timer.name != name);
         };
         let passed = pass(self.gate.as_ref(), Party::Timers, "clear", "", work).await;
         passed.then_some(()).ok_or_else(|| no_answer("scheduler"))

@@ -5,7 +5,7 @@
 
 use ivy_flows::{planning::PlanJob, ports::Queue};
 use ivy_runtime::jobs as runtime_jobs;
-use ivy_simulators::{Provider, Webhook};
+use ivy_simulators::{CallScript, Provider, Webhook};
 use ivy_store::keys;
 use ivy_world::{Person, QueuedMessage, delivery, gate::Party, talks};
 use jiff::{SignedDuration, Timestamp, civil::Date};
@@ -30,7 +30,9 @@ pub(crate) async fn measure(bench: &Bench) {
     world.simulators.reply(PHONE, "done");
     follow(bench, world.now() + SignedDuration::from_mins(30)).await;
     Box::pin(sms(bench)).await;
+    Box::pin(inbound(bench)).await;
     Box::pin(jobs(bench)).await;
+    Box::pin(digests(bench, &ned)).await;
 }
 
 /// The hour's jobs, a page without people, and the page with this one.
@@ -72,6 +74,35 @@ async fn sms(bench: &Bench) {
     let workout = person.plan("Run", world.now()).await;
     person.log(&workout, "completed").await;
     follow(bench, world.now() + SignedDuration::from_mins(5)).await;
+    world.simulators.reply_sms(phone, "status");
+    follow(bench, world.now() + SignedDuration::from_mins(5)).await;
+}
+
+/// Somebody calls Ivy, known or not, and the agent uses its tools.
+async fn inbound(bench: &Bench) {
+    let world = &bench.world;
+    for (case, phone) in [("a stranger", "+447700900398"), ("a user", PHONE)] {
+        let (id, question) = world.simulators.call_in(phone);
+        let (answer, cost) = bench.measure(world.post_webhook(&question)).await;
+        bench.keep("retell-inbound", case, cost);
+        world.simulators.begin_inbound(&id, phone, &answer.expect(200));
+        follow(bench, world.now()).await;
+        if case == "a user" {
+            let score = json!({"kind": "energy", "value": 8});
+            let plan = json!({"activity": "Swim", "time": "tomorrow 07:30"});
+            let uses = [("get_today", json!({})), ("record_score", score.clone()), ("plan_workout", plan)];
+            for (name, args) in uses.into_iter().chain([("record_score, used before", score)]) {
+                let tool = name.split(',').next().unwrap();
+                let used = world.simulators.use_tool(&id, tool, &args);
+                let (answer, cost) = bench.measure(world.post_webhook(&used)).await;
+                assert_eq!(answer.expect(200)["ok"], json!(true), "{name}");
+                bench.keep("retell-function", name, cost);
+            }
+        }
+        let talk = CallScript { duration_seconds: 60, user_spoke: true, ..CallScript::default() };
+        world.simulators.hang_up(&id, talk);
+        follow(bench, world.now() + SignedDuration::from_mins(5)).await;
+    }
 }
 
 async fn jobs(bench: &Bench) {
@@ -82,6 +113,34 @@ async fn jobs(bench: &Bench) {
     let (done, cost) = bench.measure(runtime_jobs::handle(&tick, "world", job)).await;
     done.unwrap();
     bench.keep("sweep-calls", "nothing late", cost);
+}
+
+/// Messages that the calendar sends: the jobs, and then their pages.
+async fn digests(bench: &Bench, ned: &Person) {
+    let world = &bench.world;
+    ned.plan("Run", world.now() + SignedDuration::from_mins(45)).await;
+    follow(bench, world.now() + SignedDuration::from_mins(5)).await;
+    let (ivy, queues) = (world.ivy.clone(), world.queues.clone());
+    let event = json!({"time": world.now()});
+    let job = |at| ivy_messages::send_reminders::send_reminders(ivy, queues, at);
+    let (done, cost) = bench.measure(runtime_jobs::handle(&event, "world", job)).await;
+    done.unwrap();
+    bench.keep("send-reminders", "one workout", cost);
+    follow(bench, world.now() + SignedDuration::from_mins(5)).await;
+    world.advance_to("2026-11-29T18:00:00Z".parse().unwrap()).await;
+    let queues = world.queues.clone();
+    let job = |at| ivy_messages::weekly_summaries::weekly_summaries(queues, at);
+    let (done, cost) = bench.measure(runtime_jobs::handle(&json!({"time": world.now()}), "world", job)).await;
+    done.unwrap();
+    bench.keep("weekly-summaries", "six in the evening", cost);
+    follow(bench, world.now() + SignedDuration::from_mins(5)).await;
+    world.advance_to("2026-12-01T12:00:00Z".parse().unwrap()).await;
+    let queues = world.queues.clone();
+    let job = |at| ivy_messages::monthly_receipts::monthly_receipts(queues, at);
+    let (done, cost) = bench.measure(runtime_jobs::handle(&json!({"time": world.now()}), "world", job)).await;
+    done.unwrap();
+    bench.keep("monthly-receipts", "first of the month", cost);
+    follow(bench, world.now() + SignedDuration::from_mins(5)).await;
 }
 
 /// As [`World::advance_to`](ivy_world::World::advance_to), with each step measured.
@@ -126,14 +185,11 @@ async fn work_off(bench: &Bench) {
         }
         for webhook in world.simulators.take_webhooks() {
             moved = true;
-            if let Some((function, case)) = of_a_provider(&webhook) {
-                for case in [case.clone(), format!("{case}, seen before")] {
-                    let (status, cost) = bench.measure(world.deliver(&webhook)).await;
-                    assert!(status.is_success(), "{function}, {case}: {status}");
-                    bench.keep(function, &case, cost);
-                }
-            } else {
-                world.deliver(&webhook).await;
+            let (function, case) = of_a_provider(&webhook);
+            for case in [case.clone(), format!("{case}, seen before")] {
+                let (status, cost) = bench.measure(world.deliver(&webhook)).await;
+                assert!(status.is_success(), "{function}, {case}: {status}");
+                bench.keep(function, &case, cost);
             }
         }
         if !moved {
@@ -152,23 +208,47 @@ fn of_a_queue(message: &QueuedMessage, cost: &Cost) -> (&'static str, &'static s
         Queue::Messages if cost.asked(Party::Twilio) => (worker, "by SMS"),
         Queue::Messages if cost.asked(Party::Mail) => (worker, "by e-mail"),
         Queue::Messages => (worker, "not to be sent"),
-        Queue::PlanUsers => ("plan-users", "one person"),
+        Queue::PlanUsers => ("plan-users", of_a_plan(&message.body, cost)),
         Queue::EraseUsers => ("erase-user", "a person"),
         Queue::OutboxDead => panic!("an effect cannot be read"),
         Queue::Reviews => panic!("no function reads reviews"),
     }
 }
 
+/// What a job of `plan-users` is. Of pages, only one with people is of interest.
+fn of_a_plan(body: &str, cost: &Cost) -> &'static str {
+    match serde_json::from_str(body).unwrap() {
+        PlanJob::Page { .. } | PlanJob::Wallets { .. } | PlanJob::Weekly { .. } | PlanJob::Receipts { .. }
+            if cost.round_trips() == 1 =>
+        {
+            "empty page"
+        }
+        PlanJob::Page { .. } => "a page of people",
+        PlanJob::Wallets { .. } => "wallets of a page",
+        PlanJob::User { .. } => "one person",
+        PlanJob::Resume { .. } => "a pause that ends",
+        PlanJob::PauseAfterCall { .. } => "a pause after a call",
+        PlanJob::Remind { .. } => "reminders",
+        PlanJob::Weekly { .. } => "a page of summaries",
+        PlanJob::Receipts { .. } => "a page of receipts",
+    }
+}
+
 /// The function that takes a webhook, and what it is about.
-fn of_a_provider(webhook: &Webhook) -> Option<(&'static str, String)> {
+fn of_a_provider(webhook: &Webhook) -> (&'static str, String) {
     let body: Value = serde_json::from_slice(&webhook.body).unwrap_or_default();
     match webhook.provider {
-        Provider::Retell => Some(("retell-webhook", body["event"].as_str().unwrap().to_owned())),
+        Provider::Retell => ("retell-webhook", body["event"].as_str().unwrap().to_owned()),
         Provider::WhatsApp => {
             let value = &body["entry"][0]["changes"][0]["value"];
             let case = if value["messages"].is_array() { "message" } else { "status" };
-            Some(("whatsapp-webhook", case.to_owned()))
+            ("whatsapp-webhook", case.to_owned())
         }
-        _ => None,
+        Provider::Twilio if webhook.path.starts_with("/webhooks/twilio/sms") => ("twilio-sms", "message".to_owned()),
+        Provider::Twilio => {
+            let form = String::from_utf8_lossy(&webhook.body);
+            let case = if form.contains("CallSid=") { "call" } else { "message" };
+            ("twilio-status", format!("status of a {case}"))
+        }
     }
 }
