@@ -453,8 +453,11 @@ fn add_effect(
 /// Gives the slot and the line of an ended attempt back. Best effort: a slot is a lease and frees itself; a line that is
 /// held by an attempt that is over is freed by the next call that wants it.
 pub(crate) async fn release(ivy: &Ivy, stored: &StoredCall) {
-    let (Some(slot), Some(attempt)) = (stored.slot, &stored.call.attempt) else { return };
-    if let Err(error) = ivy.store.release_slot(slot, &attempt.id).await {
+    let Some(attempt) = &stored.call.attempt else { return };
+    // Somebody who called us may have come without a slot.
+    if let Some(slot) = stored.slot
+        && let Err(error) = ivy.store.release_slot(slot, &attempt.id).await
+    {
         tracing::warn!(event = "slot_not_released", slot, call_id = %stored.call.id, %error);
     }
     if let Err(error) = ivy.store.release_line(stored.call.user_id, &attempt.id).await {

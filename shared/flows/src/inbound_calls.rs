@@ -21,7 +21,7 @@ use ivy_store::{Line, Me, StoredCall, Transcript};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Error, Ivy, calls,
+    Error, Ivy,
     dialling::{Others, agent_of, free_slot, others, variables_of},
     metrics,
     outbox::json,
@@ -108,7 +108,8 @@ fn call_type(me: &Me, now: Timestamp) -> CallType {
     if at_risk { CallType::Rescue } else { CallType::FollowUp }
 }
 
-/// Writes the call with what the agent is told, and with a slot and the line where they are free.
+/// Writes the call with what the agent is told, and with a slot where one is free. It takes the user's line also from a call
+/// of ours that rings at this moment: as long as they talk with us, nothing else rings them.
 async fn begin(
     ivy: &Ivy,
     me: &Me,
@@ -128,7 +129,7 @@ async fn begin(
     if slot.is_none() {
         tracing::warn!(event = "no_free_slot", call_id = %id);
     }
-    let mut line = Some(Line { call_id: id, attempt_id: provider_id.to_owned(), lease_until });
+    let line = Line { call_id: id, attempt_id: provider_id.to_owned(), lease_until };
     loop {
         let stored = StoredCall { slot: slot.as_ref().map(|slot| slot.number), ..StoredCall::new(call.clone()) };
         let mut transaction = ivy.store.transaction();
@@ -136,16 +137,10 @@ async fn begin(
         if let Some(slot) = &slot {
             transaction.take_slot(slot, now);
         }
-        if let Some(line) = &line {
-            transaction.take_line(me.id(), line, now);
-        }
+        transaction.seize_line(me.id(), &line);
         match transaction.commit().await {
             Ok(()) => return Ok((stored, variables)),
-            // Another call of theirs rings, or another worker took the slot: neither is a reason not to answer.
-            Err(error) if error.failed("line") && line.is_some() => {
-                calls::line_is_busy(ivy, me.id(), now).await?;
-                line = None;
-            }
+            // Another worker took the slot, which is no reason not to answer.
             Err(error) if error.failed("slot") && slot.is_some() => slot = None,
             Err(error) => return Err(contended(error)),
         }

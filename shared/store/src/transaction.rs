@@ -460,12 +460,12 @@ impl Transaction<'_> {
     /// Takes a user's line, so that no other call rings them; fails as `line` while another call holds it. What the same call
     /// holds it may take again: whether it may ring again is a matter of its own version.
     pub fn take_line(&mut self, user: UserId, line: &Line, now: Timestamp) -> &mut Self {
-        let item = to_item("line", line).map(|mut item| {
-            let expires_at = line.lease_until.as_second();
-            item.insert("expires_at".to_owned(), AttributeValue::N(expires_at.to_string()));
-            item
-        });
-        self.take_lease("line", keys::line(user), item, "call_id", now)
+        self.take_lease("line", keys::line(user), line_item(line), "call_id", now)
+    }
+
+    /// Takes a user's line whoever holds it: they are talking with us.
+    pub fn seize_line(&mut self, user: UserId, line: &Line) -> &mut Self {
+        self.put("line", keys::line(user), line_item(line), &Expect::Anything)
     }
 
     fn take_lease(
@@ -739,4 +739,11 @@ impl From<Key> for HashMap<String, AttributeValue> {
     fn from(key: Key) -> Self {
         HashMap::from([("pk".to_owned(), string(key.pk)), ("sk".to_owned(), string(key.sk))])
     }
+}
+fn line_item(line: &Line) -> Result<Item, StoreError> {
+    to_item("line", line).map(|mut item| {
+        let expires_at = line.lease_until.as_second();
+        item.insert("expires_at".to_owned(), AttributeValue::N(expires_at.to_string()));
+        item
+    })
 }

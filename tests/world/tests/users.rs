@@ -316,6 +316,7 @@ async fn every_word_on_a_consent_is_kept_whoever_took_it() {
         "onboarding messages true",
         "api messages false",
         "whatsapp messages true",
+        "whatsapp messages_whatsapp true",
         "whatsapp messages_whatsapp false",
     ];
     assert_eq!(history, expected);

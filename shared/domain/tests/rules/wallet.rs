@@ -82,9 +82,11 @@ proptest! {
                     Pence::ZERO
                 }
                 Action::Invoice { days_ago } => {
-                    let start = now - SignedDuration::from_hours(24 * days_ago);
+                    let (start, before) = (now - SignedDuration::from_hours(24 * days_ago), wallet.period_start);
                     let began = wallet.start_period(start, start + SignedDuration::from_hours(24 * 30), now);
-                    prop_assert!(!began || wallet.period_start <= now, "a period that has not begun");
+                    // Of a clock that ran backwards, the current period may lie ahead; a new one never does.
+                    let same = wallet.period_start == before;
+                    prop_assert!(!began || same || wallet.period_start <= now, "a period that has not begun");
                     Pence::ZERO
                 }
                 Action::Roll => {

@@ -90,7 +90,13 @@ async fn inbound(bench: &Bench) {
         if case == "a user" {
             let score = json!({"kind": "energy", "value": 8});
             let plan = json!({"activity": "Swim", "time": "tomorrow 07:30"});
-            let uses = [("get_today", json!({})), ("record_score", score.clone()), ("plan_workout", plan)];
+            let done = json!({"status": "completed", "activity": "Stretching"});
+            let uses = [
+                ("get_today", json!({})),
+                ("record_score", score.clone()),
+                ("plan_workout", plan),
+                ("log_workout", done),
+            ];
             for (name, args) in uses.into_iter().chain([("record_score, used before", score)]) {
                 let tool = name.split(',').next().unwrap();
                 let used = world.simulators.use_tool(&id, tool, &args);
@@ -247,8 +253,9 @@ fn of_a_provider(webhook: &Webhook) -> (&'static str, String) {
         Provider::Twilio if webhook.path.starts_with("/webhooks/twilio/sms") => ("twilio-sms", "message".to_owned()),
         Provider::Twilio => {
             let form = String::from_utf8_lossy(&webhook.body);
-            let case = if form.contains("CallSid=") { "call" } else { "message" };
-            ("twilio-status", format!("status of a {case}"))
+            let status = form.split('&').find_map(|pair| pair.strip_prefix("MessageStatus="));
+            let case = status.map_or("status of a call".to_owned(), |status| format!("message {status}"));
+            ("twilio-status", case)
         }
     }
 }

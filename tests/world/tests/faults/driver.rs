@@ -36,7 +36,7 @@ const fn most_deliveries(queue: Queue) -> u32 {
         Queue::Messages => 30,
         Queue::PlanUsers => 5,
         Queue::EraseUsers => 20,
-        // People read them.
+        // People read them; no function does.
         Queue::OutboxDead | Queue::Reviews => 1,
     }
 }
@@ -45,7 +45,9 @@ const fn most_deliveries(queue: Queue) -> u32 {
 const fn most_tries(provider: Provider) -> u32 {
     match provider {
         Provider::Retell => 3,
-        Provider::WhatsApp | Provider::Twilio => 40,
+        Provider::WhatsApp => 40,
+        // Once, and three times more, as our address asks for.
+        Provider::Twilio => 4,
     }
 }
 
@@ -85,6 +87,12 @@ pub(crate) enum Doing {
         tries: u32,
     },
     Sweep,
+    /// Somebody calls Ivy: what the provider asks, and for which call.
+    CallIn {
+        who: Someone,
+        call_id: String,
+        question: Webhook,
+    },
     /// A request of a client, and where its answer is kept.
     Request {
         request: Request,
@@ -233,15 +241,15 @@ impl Driver {
             due.push(Doing::Stream(self.stream.drain(..batch).collect()));
         }
         while let Some(message) = self.world.queues.take() {
-            due.push(Doing::Message(message));
+            // People read the reviews.
+            if message.queue != Queue::Reviews {
+                due.push(Doing::Message(message));
+            }
         }
         self.pick_up();
         for webhook in self.world.simulators.take_webhooks() {
-            // Nobody takes the statuses of SMS yet.
-            if webhook.provider != Provider::Twilio {
-                let late = if self.chance.happens(self.late) { self.chance.between(1, 20) } else { 0 };
-                self.webhooks.push((now + SignedDuration::from_mins(late), webhook, 1));
-            }
+            let late = if self.chance.happens(self.late) { self.chance.between(1, 20) } else { 0 };
+            self.webhooks.push((now + SignedDuration::from_mins(late), webhook, 1));
         }
         if !self.webhooks_held {
             let (ready, later): (Vec<_>, Vec<_>) = self.webhooks.drain(..).partition(|(at, _, _)| *at <= now);
@@ -356,7 +364,8 @@ impl Driver {
             Doing::Message(message) => Some(Doing::Message(message.clone())),
             Doing::Webhook { webhook, tries } => Some(Doing::Webhook { webhook: webhook.clone(), tries: *tries }),
             Doing::Sweep => Some(Doing::Sweep),
-            Doing::Request { .. } | Doing::Change { .. } => None,
+            // One call is asked about once; the agent's tools are webhooks.
+            Doing::CallIn { .. } | Doing::Request { .. } | Doing::Change { .. } => None,
         }
     }
 
@@ -392,12 +401,19 @@ impl Driver {
                 Task { name, work: Box::pin(work) }
             }
             Doing::Webhook { webhook, .. } => {
-                let event: Value = serde_json::from_slice(&webhook.body).unwrap();
-                let kind = event["event"].as_str().map_or_else(|| whatsapp_kind(&event), str::to_owned);
+                let kind = kind_of(webhook);
                 // Signed anew, as each delivery is.
                 let signed = self.world.simulators.sign(webhook.provider, &webhook.path, webhook.body.clone());
                 let work = async move { Outcome::Answered(world.deliver(&signed).await.as_u16(), Value::Null) };
                 Task { name: format!("webhook {kind}"), work: Box::pin(work) }
+            }
+            Doing::CallIn { who, question, .. } => {
+                let signed = self.world.simulators.sign(question.provider, &question.path, question.body.clone());
+                let work = async move {
+                    let reply = world.post_webhook(&signed).await;
+                    Outcome::Answered(reply.status.as_u16(), reply.body)
+                };
+                Task { name: format!("{} calls", who.name), work: Box::pin(work) }
             }
             Doing::Sweep => {
                 let work = async move { Outcome::Did(usize::from(world.try_sweep().await)) };
@@ -455,14 +471,23 @@ impl Driver {
             }
             (Doing::Webhook { webhook, tries }, outcome) => {
                 let taken = matches!(outcome, Some(Outcome::Answered(200..=299, _)));
-                let event: Value = serde_json::from_slice(&webhook.body).unwrap();
+                let event: Value = serde_json::from_slice(&webhook.body).unwrap_or_default();
                 if taken && event["event"] == "call_analyzed" {
                     self.analysed.push(event["call"].clone());
                 }
-                if !taken && tries < most_tries(webhook.provider) {
+                // A tool that did not answer is not asked again: the talk goes on.
+                if !taken && !webhook.path.contains("/functions/") && tries < most_tries(webhook.provider) {
                     let later = now + SignedDuration::from_mins(self.chance.between(1, 7));
                     self.webhooks.push((later, webhook, tries + 1));
                 }
+            }
+            (Doing::CallIn { who, call_id, .. }, outcome) => {
+                // Without an answer the number's own agent talks, who knows nobody.
+                let answer = match outcome {
+                    Some(Outcome::Answered(200, answer)) => answer,
+                    _ => Value::Null,
+                };
+                self.world.simulators.begin_inbound(&call_id, &who.phone, &answer);
             }
             (Doing::Request { index, .. }, outcome) => {
                 if let Some(Outcome::Answered(status, body)) = outcome {
@@ -535,8 +560,7 @@ impl Driver {
             return Vec::new();
         }
         let fresh = self.world.simulators.take_webhooks();
-        let ours = fresh.into_iter().filter(|webhook| webhook.provider != Provider::Twilio);
-        ours.map(|webhook| Doing::Webhook { webhook, tries: 1 }).collect()
+        fresh.into_iter().map(|webhook| Doing::Webhook { webhook, tries: 1 }).collect()
     }
 
     /// Whether anything is still on its way.
@@ -545,12 +569,18 @@ impl Driver {
     }
 }
 
-/// Whether a WhatsApp webhook brings a message or a status.
-fn whatsapp_kind(event: &Value) -> String {
-    let value = &event["entry"][0]["changes"][0]["value"];
-    match value["statuses"][0]["status"].as_str() {
-        Some(status) => format!("status {status}"),
-        None => "message".to_owned(),
+/// What a webhook brings, for the trace.
+fn kind_of(webhook: &Webhook) -> String {
+    let event: Value = serde_json::from_slice(&webhook.body).unwrap_or_default();
+    let status = &event["entry"][0]["changes"][0]["value"]["statuses"][0]["status"];
+    match webhook.provider {
+        Provider::Retell => match webhook.path.rsplit_once("/functions/") {
+            Some((_, tool)) => format!("tool {tool}"),
+            None => event["event"].as_str().unwrap_or_default().to_owned(),
+        },
+        Provider::WhatsApp => status.as_str().map_or("message".to_owned(), |status| format!("status {status}")),
+        Provider::Twilio if webhook.path.starts_with("/webhooks/twilio/sms") => "text".to_owned(),
+        Provider::Twilio => "status of the carrier".to_owned(),
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::driver::{Change, Doing, Driver, Request, Sent, Someone};
 
 /// Everything that may happen, with its weight.
-const KINDS: [(Kind, usize); 33] = [
+const KINDS: [(Kind, usize); 36] = [
     (Kind::Log, 14),
     (Kind::LogTwice, 8),
     (Kind::LogEveryWay, 8),
@@ -25,6 +25,9 @@ const KINDS: [(Kind, usize); 33] = [
     (Kind::CancelCall, 8),
     (Kind::CallDueTwice, 6),
     (Kind::Talk, 6),
+    (Kind::Tool, 10),
+    (Kind::CallIn, 4),
+    (Kind::Text, 3),
     (Kind::Tier, 3),
     (Kind::Delete, 5),
     (Kind::Pause, 3),
@@ -62,6 +65,9 @@ enum Kind {
     CancelCall,
     CallDueTwice,
     Talk,
+    Tool,
+    CallIn,
+    Text,
     Tier,
     Delete,
     Pause,
@@ -170,6 +176,14 @@ impl Driver {
             Kind::CancelCall => self.cancel_call(who),
             Kind::CallDueTwice => self.due_twice(who),
             Kind::Talk => self.talk(who),
+            Kind::Tool => self.tool(who),
+            Kind::CallIn => self.call_in(who),
+            Kind::Text => {
+                let text = self.chance.pick(&["done", "Done!", "skip", "status", "STOP", "START"]);
+                self.schedule.note(format!("  {} texts {text:?}", who.name));
+                self.world.simulators.reply_sms(&who.phone, text);
+                self.fresh_webhooks()
+            }
             Kind::Tier => {
                 let tier = self.chance.pick(&["b2c_pro", "b2c_elite", "b2c_concierge", "b2b_sponsor"]);
                 vec![Doing::Change { who: who.clone(), change: Change::Tier(tier) }]
@@ -438,7 +452,7 @@ impl Driver {
     /// The phone's owner does something with the call that rings or runs.
     fn talk(&mut self, who: &Someone) -> Vec<Doing> {
         let live = |call: &ivy_simulators::SimulatedCall| {
-            call.to == who.phone && matches!(call.status, CallStatus::Registered | CallStatus::Ongoing)
+            call.person() == who.phone && matches!(call.status, CallStatus::Registered | CallStatus::Ongoing)
         };
         let Some(call) = self.world.simulators.calls().into_iter().find(live) else { return Vec::new() };
         let script = self.chance.pick(&[CallScript::log("completed", 30), CallScript::nothing()]);
@@ -449,6 +463,50 @@ impl Driver {
             _ => self.world.simulators.hang_up(&call.call_id, script),
         }
         self.fresh_webhooks()
+    }
+
+    /// The agent uses a tool in a talk that goes on, or two at once. What a talk's analysis tells as done is kept: no tool says
+    /// otherwise, for a tool's word stands against the analysis.
+    fn tool(&mut self, who: &Someone) -> Vec<Doing> {
+        let running = |call: &ivy_simulators::SimulatedCall| {
+            call.person() == who.phone && call.status == CallStatus::Ongoing && call.metadata.get("call_id").is_some()
+        };
+        let Some(call) = self.world.simulators.calls().into_iter().find(running) else { return Vec::new() };
+        let tools = [
+            ("get_today", json!({})),
+            ("log_workout", json!({"status": "completed", "duration_minutes": 20})),
+            ("log_workout", json!({"status": "completed"})),
+            ("log_workout", json!({"status": "partial", "activity": "Swim"})),
+            ("plan_workout", json!({"activity": "Swim", "time": "18:10"})),
+            ("plan_workout", json!({"activity": "Read", "time": "tomorrow 07:15"})),
+            ("record_score", json!({"kind": "energy", "value": 7})),
+            ("record_score", json!({"kind": "mood", "value": "4"})),
+            ("record_marker", json!({"words": "slept through"})),
+            ("schedule_follow_up", json!({"time": "19:20"})),
+            ("pause_calls", json!({"reason": "sick"})),
+            ("opt_out", json!({"purpose": "calls"})),
+            ("opt_out", json!({"purpose": "messages"})),
+        ];
+        let uses = self.chance.pick(&[1, 1, 2]);
+        let mut doings = Vec::new();
+        for _ in 0..uses {
+            let (name, args) = self.chance.pick(&tools);
+            let webhook = self.world.simulators.use_tool(&call.call_id, name, &args);
+            doings.push(Doing::Webhook { webhook, tries: 1 });
+        }
+        doings
+    }
+
+    /// Somebody calls Ivy, unless they are on the phone already.
+    fn call_in(&mut self, who: &Someone) -> Vec<Doing> {
+        let live = |call: &ivy_simulators::SimulatedCall| {
+            call.person() == who.phone && matches!(call.status, CallStatus::Registered | CallStatus::Ongoing)
+        };
+        if self.world.simulators.calls().iter().any(live) {
+            return Vec::new();
+        }
+        let (call_id, question) = self.world.simulators.call_in(&who.phone);
+        vec![Doing::CallIn { who: who.clone(), call_id, question }]
     }
 
     /// The same refresh token twice at once.

@@ -732,7 +732,14 @@ fn one_ring_at_a_time(seen: &Seen) -> Vec<String> {
     let mut found = Vec::new();
     for (index, call) in seen.calls.iter().enumerate() {
         let until = seen.live_until.get(&call.call_id).copied().unwrap_or(call.placed_at);
-        for later in seen.calls[index + 1..].iter().filter(|later| later.to == call.to && later.placed_at < until) {
+        // Whom the number's own agent answers, because our answer got lost, talks with nobody that we know of. And who calls
+        // us in the very moment in which we dial them is on two calls.
+        if !call.metadata.contains_key("call_id") {
+            continue;
+        }
+        let crossed = |later: &SimulatedCall| later.placed_at == call.placed_at && (later.inbound || call.inbound);
+        let at_once = |later: &&SimulatedCall| later.person() == call.person() && later.placed_at < until;
+        for later in seen.calls[index + 1..].iter().filter(at_once).filter(|later| !later.inbound && !crossed(later)) {
             let same = call.metadata.get("call_id") == later.metadata.get("call_id");
             let which = if same { "the same call" } else { "another call" };
             found.push(format!("live from {} to {until}, and a ring at {} ({which})", call.placed_at, later.placed_at));
