@@ -3,6 +3,8 @@
 //! | request | effect |
 //! |---|---|
 //! | `GET /`, `GET /handset?phone=…` | the page |
+//! | `GET /templates` | the same page, with every template as it will look |
+//! | `GET /simulator/templates` | the templates of `infra/whatsapp/templates.json`, filled with their samples |
 //! | `GET /simulator/state` | phones, calls, posted webhooks |
 //! | `GET /simulator/rings?phone=…` | every dialling, of one phone where named |
 //! | `POST /simulator/faults` | `{clear?, next?: [{provider, fault}], duplicate_webhooks?, reverse_webhooks?, late_ms?, hold_ms?}` |
@@ -10,7 +12,8 @@
 //! | `GET /simulator/handset/{phone}` | the live call, the messages that arrived, the whole thread |
 //! | `POST /simulator/handset/{phone}/{action}` | `answer` (with a script: the whole talk; without: picks up), `hangup` (script), `decline`, `reply` and `sms` (`text`), `voice`, `tap` (`message_id`, `button`), `look`, `call` (the person calls us), `tool` (`name`, `args`: the agent uses one; answers what the API said) |
 //!
-//! Actions answer 204, 404 where there is nothing to act on, 400 for a body that can't be read.
+//! Actions answer 204, 404 where there is nothing to act on, 409 where the phone can't (WhatsApp on a phone without it, a second
+//! tap on a message), 400 for a body that can't be read. A refusal says why in `message`, which the page shows.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,7 +30,7 @@ use serde_json::{Value, json};
 use crate::{
     CallScript, CallStatus, Fault, Inner, Persona, Provider, SimulatedCall,
     calls::RING,
-    handset::{WINDOW, normal},
+    handset::{Unable, WINDOW, normal},
     retell, server,
 };
 
@@ -35,8 +38,16 @@ pub(crate) async fn page() -> Html<&'static str> {
     Html(include_str!("handset.html"))
 }
 
+fn refused(status: StatusCode, message: &str) -> Response {
+    server::json(status, &json!({"message": message}))
+}
+
 fn bad(message: &str) -> Response {
-    server::json(StatusCode::BAD_REQUEST, &json!({"message": message}))
+    refused(StatusCode::BAD_REQUEST, message)
+}
+
+fn nothing(message: &str) -> Response {
+    refused(StatusCode::NOT_FOUND, message)
 }
 
 fn ok(body: &Value) -> Response {
@@ -62,6 +73,13 @@ pub(crate) async fn state(State(inner): State<Arc<Inner>>) -> Response {
         "webhooks": {"posted": state.posted, "waiting": state.outgoing.len()},
         "pending_faults": pending_faults,
     }))
+}
+
+pub(crate) async fn templates(State(inner): State<Arc<Inner>>) -> Response {
+    match inner.templates.samples() {
+        Some(templates) => ok(&json!({"templates": templates})),
+        None => nothing("there is no infra/whatsapp/templates.json"),
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -168,6 +186,7 @@ pub(crate) async fn handset(State(inner): State<Arc<Inner>>, Path(phone): Path<S
     let persona = inner.persona(&phone, "");
     let live = inner.live_call(&phone);
     let (thread, messages) = (inner.thread(&phone), inner.arrived(&phone));
+    let on_whatsapp = inner.on_whatsapp(&phone);
     let state = inner.state();
     let recent = state.calls.iter().rev().filter(|call| call.person() == phone && !call.is_live()).take(20);
     let recent: Vec<Value> = recent.map(|call| call_view(call, now)).collect();
@@ -177,7 +196,7 @@ pub(crate) async fn handset(State(inner): State<Arc<Inner>>, Path(phone): Path<S
         "phone": phone,
         "now": now,
         "persona": persona,
-        "on_whatsapp": entry.is_none_or(|entry| !entry.no_whatsapp),
+        "on_whatsapp": on_whatsapp,
         "window_open": entry.is_some_and(|entry| entry.window_open(now)),
         "window_until": window,
         "call": live.map(|call| call_view(&call, now)),
@@ -223,55 +242,75 @@ pub(crate) async fn act(
         Ok(request) => request,
         Err(error) => return bad(&error.to_string()),
     };
-    let live = inner.live_call(&normal(&phone));
     match action.as_str() {
-        "call" if live.is_none() => return call_us(&inner, &normal(&phone)).await,
-        "tool" => {
-            let running =
-                live.as_ref().and_then(|call| inner.tool_request(&call.call_id, &request.name, &request.args));
-            let Some(body) = running else { return StatusCode::NOT_FOUND.into_response() };
-            return match inner.ask(&format!("/functions/{}", request.name), body).await {
-                Some(answer) => ok(&answer),
-                None => StatusCode::BAD_GATEWAY.into_response(),
-            };
-        }
-        _ => {}
+        "answer" | "decline" | "hangup" => on_the_call(&inner, &phone, &action, &request),
+        "call" | "tool" => by_the_api(&inner, &phone, &action, &request).await,
+        _ => in_the_thread(&inner, &phone, &action, &request),
     }
+}
+
+/// What the person does with the call that rings or runs.
+fn on_the_call(inner: &Arc<Inner>, phone: &str, action: &str, request: &Action) -> Response {
+    let live = inner.live_call(&normal(phone));
     let ringing = live.as_ref().filter(|call| call.status == CallStatus::Registered);
-    let done = match action.as_str() {
+    let done = match action {
         "answer" => ringing.is_some_and(|call| match request.analysis {
             Some(_) => inner.answer(&call.call_id, request.script(CallScript::nothing().duration_seconds)),
             None => inner.connect(&call.call_id),
         }),
         "decline" => ringing.is_some_and(|call| inner.decline(&call.call_id)),
-        "hangup" => live.as_ref().is_some_and(|call| {
+        _ => live.as_ref().is_some_and(|call| {
             let lasted = call.started_at.map_or(0, |start| inner.now().duration_since(start).as_secs());
             inner.hang_up(&call.call_id, request.script(u32::try_from(lasted).unwrap_or(0)))
         }),
-        "reply" | "sms" => match request.text.as_deref().map(str::trim) {
-            None | Some("") => return bad("text is required"),
-            Some(text) if action == "sms" => {
-                inner.write_sms(&phone, text);
-                true
-            }
-            Some(text) => {
-                inner.write_whatsapp(&phone, text);
-                true
-            }
-        },
-        "tap" => inner.tap(&phone, &request.message_id, &request.button),
-        "look" => {
-            inner.look(&phone);
-            true
-        }
-        "voice" => {
-            inner.write_voice_note(&phone);
-            true
-        }
-        _ => false,
     };
-    let status = if done { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND };
-    status.into_response()
+    match (done, action) {
+        (true, _) => StatusCode::NO_CONTENT.into_response(),
+        (false, "hangup") => nothing("no call is running"),
+        (false, _) => nothing("no call is ringing"),
+    }
+}
+
+/// What asks the API and waits for its answer.
+async fn by_the_api(inner: &Arc<Inner>, phone: &str, action: &str, request: &Action) -> Response {
+    let live = inner.live_call(&normal(phone));
+    match (action, live) {
+        ("call", None) => call_us(inner, &normal(phone)).await,
+        ("call", Some(_)) => nothing("a call is on this phone already"),
+        (_, live) => {
+            let running = live.and_then(|call| inner.tool_request(&call.call_id, &request.name, &request.args));
+            let Some(body) = running else { return nothing("no call is running") };
+            match inner.ask(&format!("/functions/{}", request.name), body).await {
+                Some(answer) => ok(&answer),
+                None => refused(StatusCode::BAD_GATEWAY, "the API did not answer the tool"),
+            }
+        }
+    }
+}
+
+/// What the person writes, taps and sees.
+fn in_the_thread(inner: &Arc<Inner>, phone: &str, action: &str, request: &Action) -> Response {
+    let text = request.text.as_deref().map(str::trim).unwrap_or_default();
+    let done = match action {
+        "reply" | "sms" if text.is_empty() => return bad("text is required"),
+        "reply" => inner.write_whatsapp(phone, text),
+        "voice" => inner.write_voice_note(phone),
+        "tap" => inner.tap(phone, &request.message_id, &request.button),
+        "sms" => {
+            inner.write_sms(phone, text);
+            Ok(())
+        }
+        "look" => {
+            inner.look(phone);
+            Ok(())
+        }
+        _ => return nothing("there is no such action"),
+    };
+    match done {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(unable @ Unable::NoButton) => nothing(unable.reason()),
+        Err(unable @ (Unable::NoWhatsApp | Unable::Tapped)) => refused(StatusCode::CONFLICT, unable.reason()),
+    }
 }
 
 /// The person calls: the API is asked who speaks, and the call runs.

@@ -181,6 +181,14 @@ impl Inner {
     }
 }
 
+/// A phone that can't do what a test asks of it: the test is wrong about its world.
+#[track_caller]
+fn must(action: &str, done: Result<(), handset::Unable>) {
+    if let Err(unable) = done {
+        panic!("{action}: {}", unable.reason());
+    }
+}
+
 impl Simulators {
     /// Binds `listen` (port 0 for any free one) and serves in a task of the current tokio runtime, for as long as that runs.
     ///
@@ -392,13 +400,21 @@ impl Simulators {
     }
 
     /// The person sends a voice note on WhatsApp.
+    ///
+    /// # Panics
+    /// When the phone has no WhatsApp.
+    #[track_caller]
     pub fn voice_note(&self, phone: &str) {
-        self.inner.write_voice_note(phone);
+        must("voice_note", self.inner.write_voice_note(phone));
     }
 
     /// The person writes on WhatsApp, which opens the 24-hour window.
+    ///
+    /// # Panics
+    /// When the phone has no WhatsApp.
+    #[track_caller]
     pub fn reply(&self, phone: &str, text: &str) {
-        self.inner.write_whatsapp(phone, text);
+        must("reply", self.inner.write_whatsapp(phone, text));
     }
 
     /// The person sends an SMS. STOP and its kin also make Twilio refuse the next messages (21610), START allows them again.
@@ -409,10 +425,10 @@ impl Simulators {
     /// The person taps a button, named by its id, payload or title.
     ///
     /// # Panics
-    /// When no such message or button arrived on the phone.
+    /// When no such message or button arrived on the phone, or one of the message's buttons was tapped before.
     #[track_caller]
     pub fn tap(&self, phone: &str, message_id: &str, button: &str) {
-        assert!(self.inner.tap(phone, message_id, button), "tap: no button {button:?} on {message_id}");
+        must(&format!("tap {button:?} on {message_id}"), self.inner.tap(phone, message_id, button));
     }
 
     /// The person looks at the thread: every delivered WhatsApp message gets its `read` status.

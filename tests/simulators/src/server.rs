@@ -90,6 +90,8 @@ fn router(inner: Arc<Inner>) -> Router {
         .route("/stripe/v1/customers/{id}", delete(stripe::delete_customer))
         .route("/", get(console::page))
         .route("/handset", get(console::page))
+        .route("/templates", get(console::page))
+        .route("/simulator/templates", get(console::templates))
         .route("/simulator/state", get(console::state))
         .route("/simulator/rings", get(console::rings))
         .route("/simulator/faults", post(console::faults))

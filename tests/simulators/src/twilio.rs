@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::{
     Inner, Persona, Provider,
-    handset::{HandsetMessage, MessageStatus, ThreadEntry, Via},
+    handset::{MessageStatus, ThreadEntry, Via, Words},
     server::{self, header, is_e164},
     webhooks::{Content, Draft},
 };
@@ -106,14 +106,7 @@ pub(crate) async fn messages(
     let id = format!("SM{}", Uuid::new_v4().simple());
     let stopped = inner.with_phone(to, |entry| {
         if !entry.stopped_sms {
-            let message = HandsetMessage {
-                via: Via::Sms,
-                text: text.to_owned(),
-                template: None,
-                buttons: Vec::new(),
-                id: id.clone(),
-                at: now,
-            };
+            let message = Words::text(text).message(Via::Sms, id.clone(), now);
             entry.thread.push(ThreadEntry::from_ivy(message, None));
         }
         entry.stopped_sms

@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    Inner, Persona, Provider,
-    handset::{Button, HandsetMessage, MessageStatus, ThreadEntry, Via, normal},
+    Inner, Provider,
+    handset::{Button, MessageStatus, ThreadEntry, Via, Words, normal},
     server::{self, header, is_e164},
     webhooks::{Content as Body, Draft},
 };
@@ -60,13 +60,6 @@ fn parameter(message: impl Into<String>) -> Refused {
     Refused { status: StatusCode::BAD_REQUEST, code: 100, message: message.into() }
 }
 
-/// What the request asks to send.
-struct Outgoing {
-    text: String,
-    template: Option<String>,
-    buttons: Vec<Button>,
-}
-
 /// The approved templates, by name; `None` where the repository has no file (then any name goes).
 #[derive(Debug, Default)]
 pub(crate) struct Templates {
@@ -77,8 +70,40 @@ pub(crate) struct Templates {
 struct Template {
     name: String,
     language: Option<String>,
+    category: Option<String>,
+    header: Option<String>,
     body: Option<String>,
+    footer: Option<String>,
     button_titles: Vec<String>,
+    /// One for each parameter of the body, as the review sees them.
+    samples: Vec<String>,
+}
+
+impl Template {
+    fn read(name: &str, value: &Value) -> Self {
+        let own = |field: &str| value.get(field).and_then(Value::as_str).map(str::to_owned);
+        let samples = value.get("samples").and_then(Value::as_array).into_iter().flatten();
+        Self {
+            name: name.to_owned(),
+            language: own("language"),
+            category: own("category"),
+            header: part_text(value, "header"),
+            body: part_text(value, "body"),
+            footer: part_text(value, "footer"),
+            button_titles: button_titles(value),
+            samples: samples.filter_map(Value::as_str).map(str::to_owned).collect(),
+        }
+    }
+
+    /// As it looks on a phone, with its samples.
+    fn sample(&self) -> Value {
+        let text = self.body.as_deref().map(|body| filled(body, &self.samples));
+        let buttons: Vec<Value> = self.button_titles.iter().map(|title| json!({"id": title, "title": title})).collect();
+        json!({
+            "name": self.name, "language": self.language, "category": self.category,
+            "header": self.header, "text": text, "footer": self.footer, "buttons": buttons,
+        })
+    }
 }
 
 impl Templates {
@@ -93,16 +118,16 @@ impl Templates {
         match value {
             Value::Array(items) => items.iter().flat_map(Self::read).collect(),
             Value::Object(fields) => match fields.get("name").and_then(Value::as_str) {
-                Some(name) => vec![Template {
-                    name: name.to_owned(),
-                    language: fields.get("language").and_then(Value::as_str).map(str::to_owned),
-                    body: body_text(value),
-                    button_titles: button_titles(value),
-                }],
+                Some(name) => vec![Template::read(name, value)],
                 None => fields.values().flat_map(Self::read).collect(),
             },
             _ => Vec::new(),
         }
+    }
+
+    /// Every template as [`Template::sample`] shows it; `None` where the repository has no file.
+    pub(crate) fn samples(&self) -> Option<Vec<Value>> {
+        self.known.as_ref().map(|known| known.iter().map(Template::sample).collect())
     }
 
     fn find(&self, name: &str, language: &str) -> Result<Option<&Template>, Refused> {
@@ -125,9 +150,9 @@ fn component<'a>(template: &'a Value, kind: &str) -> Option<&'a Value> {
     template.get("components")?.as_array()?.iter().find(is_kind)
 }
 
-fn body_text(template: &Value) -> Option<String> {
-    let body = template.get("body").or_else(|| component(template, "body"))?;
-    body.as_str().or_else(|| body.get("text").and_then(Value::as_str)).map(str::to_owned)
+fn part_text(template: &Value, kind: &str) -> Option<String> {
+    let part = template.get(kind).or_else(|| component(template, kind))?;
+    part.as_str().or_else(|| part.get("text").and_then(Value::as_str)).map(str::to_owned)
 }
 
 fn button_titles(template: &Value) -> Vec<String> {
@@ -145,6 +170,14 @@ pub(crate) fn placeholders(body: &str) -> BTreeSet<usize> {
     body.split("{{").skip(1).filter_map(|rest| rest.split_once("}}")?.0.trim().parse().ok()).collect()
 }
 
+/// The body with its parameters put in, in the order of their numbers.
+fn filled(body: &str, parameters: &[String]) -> String {
+    placeholders(body)
+        .into_iter()
+        .zip(parameters)
+        .fold(body.to_owned(), |text, (number, value)| text.replace(&format!("{{{{{number}}}}}"), value))
+}
+
 fn text_at<'a>(value: &'a Value, pointer: &str, longest: usize) -> Result<&'a str, Refused> {
     let text = value.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     if text.is_empty() {
@@ -157,7 +190,7 @@ fn text_at<'a>(value: &'a Value, pointer: &str, longest: usize) -> Result<&'a st
 }
 
 impl Templates {
-    fn fill(&self, template: &Value) -> Result<Outgoing, Refused> {
+    fn fill(&self, template: &Value) -> Result<Words, Refused> {
         let name = text_at(template, "/name", 512)?;
         let language = text_at(template, "/language/code", 20)?;
         let known = self.find(name, language)?;
@@ -194,10 +227,7 @@ impl Templates {
                     );
                     return Err(Refused { status: StatusCode::BAD_REQUEST, code: 132_000, message });
                 }
-                expected
-                    .into_iter()
-                    .zip(&parameters)
-                    .fold(body.to_owned(), |text, (number, value)| text.replace(&format!("{{{{{number}}}}}"), value))
+                filled(body, &parameters)
             }
             None => format!("{name}: {}", parameters.join(", ")),
         };
@@ -212,11 +242,12 @@ impl Templates {
                 Button { title: title.unwrap_or_else(|| id.clone()), id }
             })
             .collect();
-        Ok(Outgoing { text, template: Some(name.to_owned()), buttons })
+        let (header, footer) = known.map(|known| (known.header.clone(), known.footer.clone())).unwrap_or_default();
+        Ok(Words { text, voice: false, template: Some(name.to_owned()), header, footer, buttons })
     }
 }
 
-fn interactive(interactive: &Value) -> Result<Outgoing, Refused> {
+fn interactive(interactive: &Value) -> Result<Words, Refused> {
     if interactive.get("type").and_then(Value::as_str) != Some("button") {
         return Err(parameter("Only interactive messages of type button are simulated"));
     }
@@ -237,21 +268,20 @@ fn interactive(interactive: &Value) -> Result<Outgoing, Refused> {
         }
         buttons.push(Button { id, title });
     }
-    Ok(Outgoing { text, template: None, buttons })
+    let line = |pointer: &str| interactive.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    Ok(Words { header: line("/header/text"), footer: line("/footer/text"), buttons, ..Words::text(text) })
 }
 
-fn outgoing(templates: &Templates, request: &Value) -> Result<Outgoing, Refused> {
+/// What the request asks to send.
+fn outgoing(templates: &Templates, request: &Value) -> Result<Words, Refused> {
     match request.get("type").and_then(Value::as_str).unwrap_or("text") {
-        "text" => {
-            let text = text_at(request, "/text/body", 4096)?.to_owned();
-            Ok(Outgoing { text, template: None, buttons: Vec::new() })
-        }
+        "text" => Ok(Words::text(text_at(request, "/text/body", 4096)?)),
         "template" => templates.fill(request.get("template").unwrap_or(&Value::Null)),
         "interactive" => interactive(request.get("interactive").unwrap_or(&Value::Null)),
         "audio" => {
             let source = ["/audio/id", "/audio/link"].iter().find_map(|pointer| text_at(request, pointer, 2048).ok());
             let source = source.ok_or_else(|| parameter("audio needs an id or a link"))?;
-            Ok(Outgoing { text: format!("Voice note ({source})"), template: None, buttons: Vec::new() })
+            Ok(Words::voice(format!("Voice note ({source})")))
         }
         other => {
             let message = format!("Unsupported message type: {other}");
@@ -286,6 +316,7 @@ pub(crate) async fn messages(
         return error(StatusCode::BAD_REQUEST, 100, "The parameter messaging_product is required");
     }
     if request.get("status").and_then(Value::as_str) == Some("read") {
+        inner.mark_read(request.get("message_id").and_then(Value::as_str).unwrap_or_default());
         return server::json(StatusCode::OK, &json!({"success": true}));
     }
     match inner.accept(&request) {
@@ -313,18 +344,11 @@ impl Inner {
         let now = self.now();
         let id = new_message_id(&phone);
         let free_form = outgoing.template.is_none();
-        let unreachable = matches!(self.persona(&phone, ""), Persona::InvalidNumber | Persona::DeadNumber);
-        let message = HandsetMessage {
-            via: Via::WhatsApp,
-            text: outgoing.text,
-            template: outgoing.template,
-            buttons: outgoing.buttons,
-            id: id.clone(),
-            at: now,
-        };
+        let reachable = self.on_whatsapp(&phone);
+        let message = outgoing.message(Via::WhatsApp, id.clone(), now);
         self.with_phone(&phone, |entry| {
             let mut sent = ThreadEntry::from_ivy(message, opaque);
-            sent.error = if entry.no_whatsapp || unreachable {
+            sent.error = if !reachable {
                 Some(131_026)
             } else if free_form && !entry.window_open(now) {
                 Some(131_047)

@@ -52,6 +52,12 @@ impl World {
         .await
     }
 
+    /// The person does something on the handset page.
+    async fn act(&self, action: &str, body: Value) -> (u16, Value) {
+        let url = format!("{}/simulator/handset/{PHONE}/{action}", self.simulators.url());
+        answer(self.http.post(url).json(&body).send().await.expect("an answer")).await
+    }
+
     async fn text(&self, to: &str, text: &str) -> (u16, Value) {
         self.whatsapp(&json!({"messaging_product": "whatsapp", "to": to, "type": "text", "text": {"body": text},
                               "biz_opaque_callback_data": "our-id"}))
@@ -361,6 +367,93 @@ async fn buttons_can_be_tapped() {
     let reply = &hook["entry"][0]["changes"][0]["value"]["messages"][0];
     assert_eq!(reply["context"]["id"], message.id);
     assert_eq!(reply["interactive"]["button_reply"], json!({"id": "done:1", "title": "Done"}));
+    let answer = world.simulators.thread(PHONE).pop().expect("the person's answer");
+    assert_eq!((answer.message.text.as_str(), answer.answers), ("Done", Some(message.id)));
+}
+
+#[tokio::test]
+async fn a_message_is_answered_by_one_tap_that_names_it() {
+    let world = World::new().await;
+    let template = json!({"name": "completion_check", "language": {"code": "en_GB"}, "components": [
+        {"type": "body", "parameters": [{"type": "text", "text": "Mara"}, {"type": "text", "text": "a run"}]}]});
+    let body = json!({"messaging_product": "whatsapp", "to": PHONE, "type": "template", "template": template});
+    assert_eq!(world.whatsapp(&body).await.0, 200);
+    let message = world.simulators.handset(PHONE).remove(0);
+    world.simulators.take_webhooks();
+
+    let tap = |id: &str, button: &str| world.act("tap", json!({"message_id": id, "button": button}));
+    assert_eq!(tap("wamid.none", "Done").await.0, 404);
+    assert_eq!(
+        tap(&message.id, "Perhaps").await,
+        (404, json!({"message": "no message with this button arrived here"}))
+    );
+    assert_eq!(tap(&message.id, "Done").await.0, 204);
+    let (status, refused) = tap(&message.id, "Skip").await;
+    assert_eq!((status, &refused["message"]), (409, &json!("this message was answered by a button already")));
+    assert_eq!(tap(&message.id, "Done").await.0, 409);
+
+    let hooks = world.simulators.take_webhooks();
+    assert_eq!(hooks.len(), 1, "one answer is told");
+    let reply = parsed(&hooks[0])["entry"][0]["changes"][0]["value"]["messages"][0].clone();
+    assert_eq!((&reply["type"], &reply["button"]["text"]), (&json!("button"), &json!("Done")));
+    assert_eq!(reply["context"]["id"], message.id);
+    let thread = world.simulators.thread(PHONE);
+    assert_eq!((thread[0].tapped.as_deref(), thread.len()), (Some("Done"), 2));
+    assert_eq!(thread[1].answers.as_ref(), Some(&message.id));
+}
+
+#[tokio::test]
+async fn a_phone_without_whatsapp_writes_by_sms_only() {
+    let world = World::new().await;
+    world.simulators.set_on_whatsapp(PHONE, false);
+    for (action, body) in [("reply", json!({"text": "hi"})), ("voice", json!({}))] {
+        let (status, refused) = world.act(action, body).await;
+        assert_eq!((status, &refused["message"]), (409, &json!("this phone has no WhatsApp")), "{action}");
+    }
+    assert!(world.simulators.take_webhooks().is_empty());
+    assert!(world.simulators.thread(PHONE).is_empty());
+    assert_eq!(world.act("sms", json!({"text": "hi"})).await.0, 204);
+    assert_eq!(world.simulators.thread(PHONE)[0].message.via, Via::Sms);
+    assert_eq!(world.act("sms", json!({"text": "  "})).await.0, 400);
+    assert_eq!(world.act("dance", json!({})).await.0, 404);
+    world.simulators.set_on_whatsapp(PHONE, true);
+    assert_eq!(world.act("voice", json!({})).await.0, 204);
+    assert!(world.simulators.thread(PHONE)[1].message.voice);
+}
+
+#[tokio::test]
+async fn a_message_of_the_person_is_read_when_ivy_says_so() {
+    let world = World::new().await;
+    world.simulators.reply(PHONE, "one");
+    world.simulators.reply(PHONE, "two");
+    world.simulators.reply(PHONE, "three");
+    let second = world.simulators.thread(PHONE)[1].message.id.clone();
+    let body = json!({"messaging_product": "whatsapp", "status": "read", "message_id": second});
+    assert_eq!(world.whatsapp(&body).await, (200, json!({"success": true})));
+    let statuses: Vec<MessageStatus> = world.simulators.thread(PHONE).iter().map(|entry| entry.status).collect();
+    assert_eq!(statuses, [MessageStatus::Read, MessageStatus::Read, MessageStatus::Delivered]);
+}
+
+#[tokio::test]
+async fn every_template_is_shown_with_its_samples() {
+    let world = World::new().await;
+    let get = |path: &str| world.http.get(format!("{}{path}", world.simulators.url())).send();
+    let (status, shown) = answer(get("/simulator/templates").await.expect("an answer")).await;
+    assert_eq!(status, 200);
+    let file: Value =
+        serde_json::from_str(include_str!("../../../infra/whatsapp/templates.json")).expect("the templates");
+    let shown = shown["templates"].as_array().expect("a list");
+    let names = |list: &[Value]| list.iter().map(|template| template["name"].clone()).collect::<Vec<_>>();
+    assert_eq!(names(shown), names(file.as_array().expect("a list")));
+    for template in shown {
+        let text = template["text"].as_str().expect("a text");
+        assert!(!text.contains("{{"), "{text}");
+    }
+    let check = shown.iter().find(|template| template["name"] == "completion_check").expect("a known template");
+    assert_eq!(check["text"], "Hi Mara, how did it go with a run in the park today?");
+    assert_eq!(check["buttons"], json!([{"id": "Done", "title": "Done"}, {"id": "Skip", "title": "Skip"}]));
+    let page = get("/templates").await.expect("an answer");
+    assert!(page.text().await.expect("a page").contains("<title>Handset"));
 }
 
 #[tokio::test]
@@ -484,6 +577,17 @@ async fn the_console_speaks_json() {
     assert_eq!(status, 200);
     let page = world.http.get(format!("{base}/handset?phone={PHONE}")).send().await.expect("an answer");
     assert!(page.text().await.expect("a page").contains("<title>Handset"));
+}
+
+/// What Ivy writes is put into the page as text, and the page loads nothing from elsewhere.
+#[tokio::test]
+async fn the_page_needs_nobody_and_makes_no_markup_of_messages() {
+    let world = World::new().await;
+    let page = world.http.get(world.simulators.url()).send().await.expect("an answer").text().await.expect("a page");
+    for absent in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", " src=", "@import", "url("] {
+        assert!(!page.contains(absent), "{absent}");
+    }
+    assert!(page.contains("noopener"));
 }
 
 /// The other simulators' server stands for an API under test that refuses every webhook (404).

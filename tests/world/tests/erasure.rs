@@ -244,7 +244,8 @@ async fn a_call_under_way_is_ended_and_its_late_news_write_nothing() {
     mara.client.delete("/api/users/me", 202).await;
     erased(&world).await;
     assert_eq!(traces(&world, mara.id).await, Vec::<String>::new());
-    // The end of the call and its analysis come late, and so does what the person writes.
+    // The end of the call and its analysis come late, and so does what the person writes, who has WhatsApp again.
+    world.simulators.set_on_whatsapp(PHONE, true);
     world.simulators.reply(PHONE, "done");
     let before = world.snapshot().await;
     world.hold_webhooks(false);
