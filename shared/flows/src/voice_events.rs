@@ -299,18 +299,19 @@ impl Heard<'_> {
         // The report first: what is planned in the same call lies ahead, and is not what was done.
         let reported = found.workout_status.as_deref().and_then(conversation::status);
         let activity = || conversation::said(found.planned_activity.as_deref()).and_then(Text::truncated);
-        if let (Some(done), Some(read)) = (told.logged, reported)
-            && done != read
+        if let Some(read) = reported
+            && !told.logs.is_empty()
+            && told.logs.iter().all(|log| log.status != read)
         {
             metrics::count("analysis_contradicts_tool", &[]);
             tracing::warn!(event = "analysis_contradicts_tool", call_id = %stored.call.id, user_id = %self.me.id());
         }
-        let reported = reported.filter(|_| told.logged.is_none());
+        let reported = reported.filter(|_| told.logs.is_empty());
         if let Some(status) = reported {
             let minutes = conversation::minutes(found.actual_duration_minutes);
             conversation::log(&mut ledger, status, activity(), minutes, at);
         }
-        let logged = told.logged.or(reported);
+        let logged = told.logged().or(reported);
         let planned = told.planned || self.plan(&mut ledger, logged.is_some());
         let scores = [
             (ScoreKind::Energy, found.energy),
