@@ -11,8 +11,9 @@ const LONGEST: Duration = Duration::from_secs(4);
 
 /// How long a flow goes on trying for a caller who waits for three seconds.
 const SOON: Duration = Duration::from_millis(700);
-/// How long it may take in all: what is told as failed must not be written afterwards.
-const AT_MOST: Duration = Duration::from_millis(1500);
+/// How long after it began such a flow may still write: what its caller takes as failed must not be written afterwards, and a
+/// commit that was sent is waited for.
+pub(crate) const LAST_WRITE: Duration = Duration::from_millis(1500);
 
 /// Runs `attempt` until it is not contended, with a growing, jittered pause between tries; then fails visibly.
 pub(crate) async fn until_settled<T, F>(ivy: &Ivy, attempt: impl FnMut() -> F) -> Result<T, Error>
@@ -22,12 +23,12 @@ where
     try_for(ivy, LONGEST, attempt).await
 }
 
-/// The same for somebody who is on the line: it has failed well before its caller stops listening.
+/// The same for somebody who is on the line: it begins no try that its caller may not hear of. See [`LAST_WRITE`].
 pub(crate) async fn until_settled_soon<T, F>(ivy: &Ivy, attempt: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
-    tokio::time::timeout(AT_MOST, try_for(ivy, SOON, attempt)).await.unwrap_or(Err(Error::Contended))
+    try_for(ivy, SOON, attempt).await
 }
 
 async fn try_for<T, F>(ivy: &Ivy, longest: Duration, mut attempt: impl FnMut() -> F) -> Result<T, Error>

@@ -7,7 +7,9 @@
 //!
 //! Whatever is wrong with the arguments is answered with a sentence that the agent can say, never with a status: the person is on
 //! the line. A failure of ours is such a sentence too; it is logged and counted, and the analysis then does what the tool could not.
-//! It is told within a second and a half, half of what the provider waits, so that nothing is written that was told as failed.
+//! After a second and a half, half of what the provider waits, nothing is written any more: it would be told as failed.
+
+use std::time::Instant;
 
 use ivy_domain::{
     Text,
@@ -31,7 +33,7 @@ use crate::{
     conversation::{self, Plan, Planned, spoken},
     messages::{self, Outgoing},
     metrics,
-    retrying::{contended, until_settled_soon},
+    retrying::{LAST_WRITE, contended, until_settled_soon},
     voice_events::{is_current, ours},
 };
 
@@ -233,6 +235,7 @@ pub async fn use_tool(
     let words = ivy.store.provider_id(&format!("{}#{name}#{}", call.call_id, Value::Object(args.clone())));
     let told = format!("{name}:{words}");
     let (tool, told) = (&tool, &told);
+    let began = Instant::now();
     until_settled_soon(ivy, || async move {
         let now = ivy.now();
         let (Some(me), Some(mut stored), _) = ivy.store.me_and_call(user, id, None).await? else {
@@ -258,6 +261,9 @@ pub async fn use_tool(
         let surplus = stored.told.uses.len().saturating_sub(MOST_USES);
         stored.told.uses.drain(..surplus);
         transaction.call(&stored);
+        if began.elapsed() > LAST_WRITE {
+            return Err(Error::Contended);
+        }
         transaction.commit().await.map_err(contended)?;
         tracing::info!(event = "voice_tool_used", tool = name, call_id = %id, user_id = %user);
         Ok(answer)

@@ -330,17 +330,23 @@ async fn a_thousand_calls_at_once_with_twenty_slots_are_called_in_time_or_end_wi
     assert!(dialled >= 48, "the slots were used while the window was open: {dialled}");
 }
 
-/// Once it is armed every write of a call takes half a second and then finds another at its items.
+/// Once it is armed every transaction takes half a second and then finds another at its items; and one read takes longer than a
+/// tool may go on, if that is wanted.
 #[derive(Debug, Default)]
 struct SlowAndContended {
     armed: AtomicBool,
+    slow_read: AtomicBool,
     tries: AtomicU32,
 }
 
 #[async_trait]
 impl Gate for SlowAndContended {
     async fn enter(&self, passage: &Passage) -> Ruling {
-        if !self.armed.load(Ordering::Relaxed) || passage.operation != "TransactWriteItems" {
+        let armed = self.armed.load(Ordering::Relaxed);
+        if armed && !passage.writes && self.slow_read.swap(false, Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(1600)).await;
+        }
+        if !armed || passage.operation != "TransactWriteItems" {
             return Ruling::Pass;
         }
         self.tries.fetch_add(1, Ordering::Relaxed);
@@ -369,5 +375,11 @@ async fn a_tool_that_cannot_write_gives_up_while_its_caller_still_listens() {
     assert_eq!(answer["ok"], json!(false), "{answer}");
     let tries = gate.tries.load(Ordering::Relaxed);
     assert!((1..=3).contains(&tries), "Retell waits three seconds, and the tool went on for {tries} halves of one");
+    gate.slow_read.store(true, Ordering::Relaxed);
+    gate.armed.store(true, Ordering::Relaxed);
+    let answer = world.post_webhook(&question).await.expect(200);
+    gate.armed.store(false, Ordering::Relaxed);
+    assert_eq!(answer["ok"], json!(false), "{answer}");
+    assert_eq!(gate.tries.load(Ordering::Relaxed), tries, "nothing is begun that its caller may not hear of");
     assert_eq!(person.wallet().await["lifetime_donated"], 0.0);
 }
