@@ -117,6 +117,7 @@ impl<'a> Person<'a> {
                 "planned_activity": "30 minute run", "planned_time": planned.to_string(),
                 "planned_duration_minutes": 30, "energy": 6,
             }),
+            user_sentiment: None,
             transcript: "Agent: What is the plan today?\nUser: A 30 minute run.\n".to_owned(),
         };
         self.call("morning_planning", script, "workout_planned").await?;
@@ -130,6 +131,7 @@ impl<'a> Person<'a> {
             duration_seconds: 80,
             user_spoke: true,
             analysis: json!({ "workout_status": "completed", "actual_duration_minutes": 30, "energy": 7, "mood": 8 }),
+            user_sentiment: None,
             transcript: "Agent: Did the run happen?\nUser: Yes, all thirty minutes.\n".to_owned(),
         };
         self.call("evening_review", script, "workout_logged").await

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     days::{is_quiet, quiet_begins_at},
-    ids::{CallId, UserId},
+    ids::{CallId, UserId, stable_hash},
     tier::Tier,
     values::Zone,
 };
@@ -37,6 +37,10 @@ pub const FOLLOW_UP_DELAY_MINUTES: u32 = 5;
 pub const SHORTEST_RETRY_MINUTES: u32 = 5;
 /// A connected call shorter than this without a word from the user was missed, in seconds.
 pub const SHORTEST_TALK_SECONDS: u32 = 10;
+/// Users whose calls the provider did not take at once ask again within so many seconds of each other.
+const RETRY_SPREAD_SECONDS: u64 = 15;
+/// The cause of a call that was put back because the provider gave no answer.
+pub const PROVIDER_UNAVAILABLE: &str = "provider_unavailable";
 /// How long before the last possible start a moved retry is due, in seconds.
 const START_MARGIN_SECONDS: u32 = 60;
 
@@ -182,6 +186,15 @@ pub struct Attempt {
     pub carrier_end: Option<CallEnd>,
 }
 
+impl Attempt {
+    /// Gives the attempt more time, and answers until when. Once the carrier has said that it is over, late news of its beginning
+    /// gives none.
+    fn renew(&mut self, until: Timestamp) -> Timestamp {
+        self.lease_until = if self.carrier_end.is_some() { self.lease_until.min(until) } else { until };
+        self.lease_until
+    }
+}
+
 /// One transition, for the live view of the ladder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
@@ -234,6 +247,9 @@ pub struct Call {
     /// Whether the one text after a miss has been asked for.
     #[serde(default)]
     pub follow_up_queued: bool,
+    /// Whether an attempt was missed that the provider had taken: then somebody may be told that they missed a call.
+    #[serde(default)]
+    pub rang: bool,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     /// Counts the writes; kept by whoever stores it.
@@ -273,6 +289,7 @@ impl Call {
             duration_seconds: None,
             history: Vec::new(),
             follow_up_queued: false,
+            rang: false,
             created_at: now,
             updated_at: now,
             version: 0,
@@ -314,6 +331,30 @@ impl Call {
         self.history.iter().any(|step| step.cause == RESCHEDULED)
     }
 
+    /// The id of an attempt that was put back though nobody knows for certain that its request was never acted on. It is made
+    /// again under that id, which is the provider's idempotency key: should the request have rung after all, it rings no second time.
+    #[must_use]
+    pub fn attempt_to_repeat(&self) -> Option<&str> {
+        let unanswered = self.state.waits() && self.cause.as_deref() == Some(PROVIDER_UNAVAILABLE);
+        let attempt = self.attempt.as_ref().filter(|attempt| unanswered && attempt.provider_call_id.is_none())?;
+        Some(&attempt.id)
+    }
+
+    /// When to ask a provider again that took nothing: users are spread over some seconds, each by a place of its own, so that
+    /// the same attempt comes out the same however often it is told.
+    #[must_use]
+    pub fn asked_again_at(&self, now: Timestamp, seconds: u32) -> Timestamp {
+        let words = ["retry", &self.user_id.to_string(), &self.due_at.to_string()];
+        let place = u32::try_from(stable_hash(&words) % RETRY_SPREAD_SECONDS).unwrap_or_default();
+        later(now, seconds.saturating_add(place))
+    }
+
+    /// Whether the call waits for the time to which its user moved it, and not for a later retry.
+    fn waits_for_chosen_time(&self) -> bool {
+        let moved = self.history.iter().rev().find(|step| step.cause == RESCHEDULED);
+        moved.is_some_and(|step| step.attempt == self.attempts)
+    }
+
     /// Whether an event with these ids is about the attempt that the call is in (or was in last).
     #[must_use]
     pub fn is_current_attempt(&self, attempt_id: Option<&str>, provider_call_id: Option<&str>) -> bool {
@@ -340,7 +381,9 @@ pub enum EndReason {
     SetupFailed,
     /// The number must not be dialled again.
     NeverRedial,
-    /// Our account at the provider is the problem.
+    /// The provider had no line for it: nothing rang.
+    NoCapacity,
+    /// Our account at the provider is the problem: nothing rang.
     OurAccount,
 }
 
@@ -356,6 +399,7 @@ impl EndReason {
             Self::Screening => "screening",
             Self::SetupFailed => "setup_failed",
             Self::NeverRedial => "never_redial",
+            Self::NoCapacity => "provider_busy",
             Self::OurAccount => "our_account",
         }
     }
@@ -378,15 +422,15 @@ impl EndReason {
             {
                 Self::OurAccount
             }
+            "concurrency_limit_reached" | "no_concurrency_fallback" | "telephony_provider_unavailable"
+                if !connected =>
+            {
+                Self::NoCapacity
+            }
             _ if connected => Self::Talked,
-            "dial_failed"
-            | "concurrency_limit_reached"
-            | "no_concurrency_fallback"
-            | "telephony_provider_unavailable"
-            | "sip_routing_error"
-            | "network_blocked"
-            | "registered_call_timeout"
-            | "manual_stopped" => Self::SetupFailed,
+            "dial_failed" | "sip_routing_error" | "network_blocked" | "registered_call_timeout" | "manual_stopped" => {
+                Self::SetupFailed
+            }
             error if error.starts_with("error_") => Self::SetupFailed,
             _ => Self::NoAnswer,
         }
@@ -468,13 +512,13 @@ impl CallEvent {
             Self::Ended(end) => match end.end {
                 EndReason::Talked => CallState::Completed,
                 EndReason::NeverRedial => CallState::Failed,
+                EndReason::NoCapacity | EndReason::OurAccount => CallState::Scheduled,
                 EndReason::NoAnswer
                 | EndReason::Busy
                 | EndReason::Declined
                 | EndReason::Voicemail
                 | EndReason::Screening
-                | EndReason::SetupFailed
-                | EndReason::OurAccount => CallState::Missed,
+                | EndReason::SetupFailed => CallState::Missed,
             },
             Self::CarrierEnded(_) => CallState::InProgress,
             Self::VoicemailFound | Self::LeaseExpired => CallState::Missed,
@@ -509,6 +553,10 @@ pub struct CallPolicy {
     pub retry_grace_minutes: u32,
     /// How long the voice provider may take to tell an end that the carrier has told.
     pub carrier_grace_seconds: u32,
+    /// How long a provider that was busy or gave no answer is left alone.
+    pub busy_seconds: u32,
+    /// The same when our account is at fault: a person has to act first.
+    pub account_seconds: u32,
     /// Whether the tier has the message after a miss.
     pub may_follow_up: bool,
 }
@@ -521,6 +569,8 @@ impl Default for CallPolicy {
             longest_call_seconds: 3_900,
             retry_grace_minutes: RETRY_GRACE_MINUTES,
             carrier_grace_seconds: 60,
+            busy_seconds: 45,
+            account_seconds: 300,
             may_follow_up: false,
         }
     }
@@ -581,6 +631,8 @@ pub fn may_start(call: &Call, now: Timestamp) -> Start {
 
 fn may_start_with(call: &Call, now: Timestamp, grace_minutes: u32) -> Start {
     let closes_at = match call.state {
+        // Its user's own word, quiet hours or not.
+        CallState::Retry if call.waits_for_chosen_time() => last_retry(call, grace_minutes).max(call.window.closes_at),
         CallState::Retry => last_retry(call, grace_minutes),
         CallState::Scheduled
         | CallState::Initiating
@@ -715,8 +767,8 @@ pub fn transition(
                 None => attempt.provider_call_id = Some(provider_call_id.clone()),
             }
             if call.state == CallState::Initiating {
-                attempt.lease_until = lease_until;
-                work.effects.push(CallEffect::SetTimer { due_at: lease_until });
+                attempt.renew(lease_until);
+                work.effects.push(CallEffect::SetTimer { due_at: attempt.lease_until });
             }
         }
         (CallState::Initiating, CallEvent::Refused { cause }) => {
@@ -747,10 +799,10 @@ pub fn transition(
                 work.effects.push(CallEffect::ClearTimer);
             } else {
                 // Without the provider's id nothing is known to have rung: no message says that a call was missed.
-                let rang = call.attempt.as_ref().is_some_and(|attempt| attempt.provider_call_id.is_some());
-                work.next_rung(now, "lease_expired");
-                if rang {
-                    work.follow_up();
+                if call.attempt.as_ref().is_some_and(|attempt| attempt.provider_call_id.is_some()) {
+                    work.miss(now, "lease_expired");
+                } else {
+                    work.next_rung(now, "lease_expired");
                 }
             }
         }
@@ -820,7 +872,7 @@ impl Work<'_> {
         self.step(CallState::Failed, "window_closed");
         self.effects.push(CallEffect::ClearTimer);
         // Nobody is told of a call that never rang.
-        if self.call.attempts > 0 {
+        if self.call.rang {
             self.follow_up();
         }
     }
@@ -828,14 +880,17 @@ impl Work<'_> {
     fn connect(&mut self, at: Timestamp) {
         let lease_until = later(self.now, self.policy.longest_call_seconds);
         self.call.started_at = Some(at);
-        if let Some(attempt) = &mut self.call.attempt {
-            attempt.lease_until = lease_until;
-        }
+        let lease_until = self.call.attempt.as_mut().map_or(lease_until, |attempt| attempt.renew(lease_until));
         self.step(CallState::InProgress, "connected");
         self.effects.push(CallEffect::SetTimer { due_at: lease_until });
     }
 
     fn end(&mut self, end: &CallEnd) {
+        if let Some(seconds) = self.not_placed(end.end) {
+            let retry_at = self.call.asked_again_at(self.now, seconds);
+            self.put_back(end.end.name(), retry_at);
+            return;
+        }
         let duration = end.duration_seconds.or_else(|| {
             let started_at = self.call.started_at?;
             u32::try_from(end.at.duration_since(started_at).as_secs()).ok()
@@ -883,7 +938,27 @@ impl Work<'_> {
             | EndReason::Busy
             | EndReason::Screening
             | EndReason::SetupFailed
+            | EndReason::NoCapacity
             | EndReason::OurAccount => self.miss(end.at, end.end.name()),
+        }
+    }
+
+    /// After how many seconds an attempt is made again that the provider took and then did not place. One that had connected
+    /// was placed, whatever ended it.
+    fn not_placed(&self, end: EndReason) -> Option<u32> {
+        let outbound = self.call.direction == Direction::Outbound;
+        match end {
+            _ if !outbound || self.call.state != CallState::Initiating => None,
+            EndReason::NoCapacity => Some(self.policy.busy_seconds),
+            EndReason::OurAccount => Some(self.policy.account_seconds),
+            EndReason::Talked
+            | EndReason::NoAnswer
+            | EndReason::Busy
+            | EndReason::Declined
+            | EndReason::Voicemail
+            | EndReason::Screening
+            | EndReason::SetupFailed
+            | EndReason::NeverRedial => None,
         }
     }
 
@@ -894,6 +969,7 @@ impl Work<'_> {
 
     /// Missed: on to the next attempt, or to the end of the ladder, and the one message.
     fn miss(&mut self, at: Timestamp, cause: &str) {
+        self.call.rang = true;
         self.next_rung(at, cause);
         self.follow_up();
     }
@@ -1104,6 +1180,77 @@ mod tests {
     }
 
     #[test]
+    fn what_the_provider_did_not_place_goes_back_and_nobody_is_told_of_it() {
+        let claimed = claim(&call("18:00:00", "18:10:00", "20:00:00"), at("18:10:00"));
+        let (taken, _) = apply(&claimed, &CallEvent::Accepted { provider_call_id: "p1".into() }, at("18:10:01"));
+        for (end, cause, seconds) in
+            [(EndReason::NoCapacity, "provider_busy", 45), (EndReason::OurAccount, "our_account", 300)]
+        {
+            let (waiting, effects) = apply(&taken, &ended(at("18:10:02"), end, None), at("18:10:02"));
+            assert_eq!(
+                (waiting.state, waiting.attempts, waiting.cause.as_deref()),
+                (CallState::Scheduled, 0, Some(cause))
+            );
+            assert!(waiting.due_at >= later(at("18:10:02"), seconds), "{}", waiting.due_at);
+            assert!(waiting.due_at < later(at("18:10:17"), seconds), "{}", waiting.due_at);
+            assert_eq!(effects, [CallEffect::SetTimer { due_at: waiting.due_at }]);
+            assert_eq!((waiting.ended_at, waiting.attempt_to_repeat()), (None, None), "it has an end of its own");
+        }
+    }
+
+    #[test]
+    fn nobody_is_told_of_a_call_that_never_rang() {
+        let claimed = claim(&call("18:00:00", "18:10:00", "18:15:00"), at("18:10:00"));
+        let (retry, effects) = apply(&claimed, &CallEvent::LeaseExpired, at("18:13:00"));
+        assert_eq!((retry.state, effects.len()), (CallState::Retry, 1));
+        let (closed, effects) = apply(&retry, &CallEvent::WindowClosed, at("18:45:00"));
+        assert_eq!((closed.state, effects), (CallState::Failed, vec![CallEffect::ClearTimer]));
+    }
+
+    #[test]
+    fn an_attempt_without_an_answer_is_made_again_under_its_own_id() {
+        let claimed = claim(&call("18:00:00", "18:10:00", "20:00:00"), at("18:10:00"));
+        assert_eq!(claimed.attempt_to_repeat(), None, "it is under way");
+        let unanswered = CallEvent::NotPlaced { cause: PROVIDER_UNAVAILABLE.into(), retry_at: at("18:14:00") };
+        let (waiting, _) = apply(&claimed, &unanswered, at("18:13:00"));
+        assert_eq!((waiting.attempts, waiting.attempt_to_repeat()), (0, Some("attempt-0")));
+        let busy = CallEvent::NotPlaced { cause: "provider_busy".into(), retry_at: at("18:14:00") };
+        assert_eq!(
+            apply(&claimed, &busy, at("18:13:00")).0.attempt_to_repeat(),
+            None,
+            "it was told that nothing was done"
+        );
+    }
+
+    #[test]
+    fn late_news_of_the_beginning_does_not_undo_the_carriers_end() {
+        let claimed = claim(&call("18:00:00", "18:10:00", "20:00:00"), at("18:10:00"));
+        let over = CallEnd { at: at("18:10:40"), duration_seconds: None, end: EndReason::NoAnswer, user_spoke: None };
+        let (told, _) = apply(&claimed, &CallEvent::CarrierEnded(over), at("18:10:41"));
+        let lease = |call: &Call| call.attempt.as_ref().unwrap().lease_until;
+        assert_eq!(lease(&told), at("18:11:41"));
+        let (accepted, _) = apply(&told, &CallEvent::Accepted { provider_call_id: "p1".into() }, at("18:10:42"));
+        let (connected, effects) = apply(&accepted, &CallEvent::Connected { at: at("18:10:10") }, at("18:10:43"));
+        assert_eq!((lease(&accepted), lease(&connected)), (at("18:11:41"), at("18:11:41")));
+        assert_eq!(effects, [CallEffect::SetTimer { due_at: at("18:11:41") }]);
+    }
+
+    #[test]
+    fn a_retry_rings_at_the_time_that_its_user_chose_and_later_ones_keep_the_quiet_hours() {
+        let claimed = claim(&call("18:00:00", "18:10:00", "20:00:00"), at("18:10:00"));
+        let (retry, _) = apply(&claimed, &ended(at("18:10:30"), EndReason::NoAnswer, None), at("18:10:30"));
+        let window = CallWindow { opens_at: at("22:00:00"), closes_at: at("22:30:00") };
+        let moved = rescheduled(&retry, at("22:00:00"), (window, false), &Zone::default(), at("18:12:00")).unwrap();
+        assert_eq!(may_start(&moved, at("22:00:00")), Start::Now);
+        assert_eq!(may_start(&moved, at("22:30:00")), Start::WindowClosed);
+        let again = claim(&moved, at("22:00:00"));
+        let back = CallEvent::NotPlaced { cause: "provider_busy".into(), retry_at: at("22:01:00") };
+        assert_eq!(apply(&again, &back, at("22:00:01")).0.state, CallState::Retry, "the time is still to come");
+        let (missed, _) = apply(&again, &ended(at("22:00:30"), EndReason::NoAnswer, None), at("22:00:30"));
+        assert_eq!(missed.state, CallState::Failed, "nobody chose a time for another");
+    }
+
+    #[test]
     fn a_refused_or_cancelled_call_is_over() {
         let waiting = call("18:00:00", "18:10:00", "20:00:00");
         let (cancelled, _) = apply(&waiting, &CallEvent::Cancelled { by: "user".into() }, at("17:00:00"));
@@ -1139,6 +1286,12 @@ mod tests {
             ("invalid_destination", false, EndReason::NeverRedial),
             ("user_requested_dnc", true, EndReason::Talked),
             ("no_valid_payment", false, EndReason::OurAccount),
+            ("credit_exhausted", false, EndReason::OurAccount),
+            ("budget_reached", false, EndReason::OurAccount),
+            ("concurrency_limit_reached", false, EndReason::NoCapacity),
+            ("no_concurrency_fallback", false, EndReason::NoCapacity),
+            ("telephony_provider_unavailable", false, EndReason::NoCapacity),
+            ("telephony_provider_unavailable", true, EndReason::Talked),
             ("error_retell", false, EndReason::SetupFailed),
             ("error_retell", true, EndReason::Talked),
             ("something_new", true, EndReason::Talked),

@@ -447,7 +447,15 @@ pub(crate) async fn pause_after_call(ivy: &Ivy, user: UserId, call: CallId) -> R
         transaction.processed_event("retell", &wish, now);
         let profile = match add_pause(ivy, &mut transaction, &me, PauseReason::Paused, None, now).await {
             Ok(Some(profile)) => profile,
-            Ok(None) | Err(Error::Conflict { .. }) => return Ok(()),
+            // Nothing to pause is an answer to the wish as well: told again, it must not pause who has resumed since.
+            Ok(None) | Err(Error::Conflict { .. }) => {
+                let mut transaction = ivy.store.transaction();
+                transaction.processed_event("retell", &wish, now);
+                return match transaction.commit().await {
+                    Err(error) if !error.failed("event") => Err(error.into()),
+                    Ok(()) | Err(_) => Ok(()),
+                };
+            }
             Err(error) => return Err(error),
         };
         let text = "Your calls are paused, as you asked in our call. Reply RESUME when you want me back.";

@@ -178,6 +178,13 @@ impl<'a> Ledger<'a> {
         if self.progress.streak.standing(date).kept_today {
             return None;
         }
+        self.unplanned(report, activity)
+    }
+
+    /// A workout that nobody planned, for a report of its own.
+    #[must_use]
+    pub fn unplanned(&self, report: &Report, activity: Option<Text<200>>) -> Option<Workout> {
+        let date = self.me.date_at(report.at);
         let planned_activity =
             activity.or_else(|| self.me.user().minimum_action.clone()).or_else(|| "Activity".parse().ok())?;
         Some(Workout {

@@ -3,7 +3,7 @@
 //! ```text
 //! place-call                         table                        provider
 //!   read call and user ──────────────▶
-//!   claim, slot, line (one trans.) ──▶ initiating, attempt id
+//!   claim, slot, line (one trans.) ──▶ initiating, attempt id, what the agent is told
 //!   create call, key = attempt id ───────────────────────────────▶ rings
 //!   accepted (provider's id) ────────▶ lease renewed
 //! ```
@@ -11,7 +11,8 @@
 //!   user's line as well, so the second waits until the first is over.
 //! - A crash or a lost answer after the create call: the attempt is *unknown*. It is settled by asking the provider for a call
 //!   with our attempt id, and only if there is none, by the same request with the same idempotency key. Nothing else may dial.
-//! - A crash before it: the lease ends, the sweep finds no call at the provider, and the ladder goes on.
+//! - A crash before it, or a provider that fails: the lease ends, the sweep finds no call at the provider, and the attempt is given
+//!   back. It is made again under its own id, so that a call which the list did not show yet rings no second time.
 
 use std::{
     collections::BTreeMap,
@@ -20,12 +21,12 @@ use std::{
 
 use ivy_domain::{
     CallId, Tier, User, UserId,
-    call::{self, Call, CallEvent, CallPolicy, CallState, CallType, Start},
+    call::{self, CallEvent, CallPolicy, CallState, CallType, Start},
     ids::stable_hash,
     variables::{CallContext, PlannedToday, variables},
 };
 use ivy_providers::{
-    ProviderError,
+    Class, ProviderError,
     retell::{CallMetadata, CreatePhoneCall, CreatedCall, LATEST_PUBLISHED, Retell, RetellCall, RetellEvent},
 };
 use ivy_store::{Line, Me, Slot, StoreError, StoredCall, Transcript, keys};
@@ -44,12 +45,6 @@ use crate::{
 const LONGEST_DELAY_SECONDS: u64 = 900;
 /// A call without a free slot, or whose user's line is busy, asks again after this long.
 const NO_SLOT_DELAY: Duration = Duration::from_secs(20);
-/// The provider is busy or down: the next try, unless it says when.
-const NOT_PLACED_SECONDS: i64 = 45;
-/// Users whose calls the provider refused at once ask again within so many seconds of each other.
-const RETRY_SPREAD_SECONDS: u64 = 15;
-/// Our account at the provider is at fault: a person has to act first.
-const ACCOUNT_SECONDS: i64 = 300;
 /// A waiting call that is overdue by this much was not woken: the sweep wakes it.
 const OVERDUE: SignedDuration = SignedDuration::from_mins(2);
 /// A sweep asks the provider for no longer than this.
@@ -86,21 +81,22 @@ pub enum Placed {
 /// When the table or a queue fails; the job is delivered again.
 pub async fn place_call(ivy: &Ivy, retell: &Retell, queues: &dyn Queues, due: &DueCall) -> Result<Placed, Error> {
     let claimed = until_settled(ivy, || claim(ivy, queues, due)).await?;
-    let (me, stored) = match claimed {
+    let (me, stored, variables) = match claimed {
         Claim::Claimed(claimed) => *claimed,
         Claim::Not(placed) => return Ok(placed),
     };
-    let request = request(ivy, &me, &stored, &others(ivy, &me).await);
-    let answer = dial(retell, &request).await;
-    settle(ivy, &me, &stored, &request, answer).await
+    let answer = dial(retell, &request(ivy, &me, &stored, variables)).await;
+    settle(ivy, &me, &stored, answer).await
 }
 
 enum Claim {
-    Claimed(Box<(Me, StoredCall)>),
+    /// With what the agent is told.
+    Claimed(Box<(Me, StoredCall, BTreeMap<String, String>)>),
     Not(Placed),
 }
 
-/// Checks a due call again and claims it with a slot, in one transaction.
+/// Checks a due call again and claims it with a slot, in one transaction. What the agent will be told is kept in it as well: the
+/// provider's answer may be lost, and the call be talked on all the same.
 async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, Error> {
     let now = ivy.now();
     let (me, stored, _) = ivy.store.me_and_call(due.user_id, due.call_id, None).await?;
@@ -130,18 +126,22 @@ async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, E
         let event = CallEvent::Cancelled { by: "not_callable".to_owned() };
         return end(ivy, &me, &stored, &event, now).await;
     }
-    let attempt_id = Uuid::new_v4().to_string();
+    let attempt_id = stored.call.attempt_to_repeat().map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
     let Some(slot) = free_slot(ivy, stored.call.call_type, &attempt_id, now).await? else {
         tracing::warn!(event = "no_free_slot", call_id = %due.call_id);
         return put_off(ivy, queues, &stored, now).await;
     };
+    let others = others(ivy, &me).await;
     let mut transaction = ivy.store.transaction();
     let claimed = match calls::apply(&mut transaction, &me, &stored, &CallEvent::Claimed { attempt_id }, now)? {
         Ok(claimed) => StoredCall { slot: Some(slot.number), analyzed: false, ..claimed },
         Err(error) => return Err(Error::Impossible(error.to_string())),
     };
     let line = Line { call_id: due.call_id, attempt_id: slot.attempt_id.clone(), lease_until: slot.lease_until };
+    let variables = variables_of(&me, &claimed, &others, now);
+    let words = Transcript { context: Some(json(&variables)?), ..Transcript::default() };
     transaction.take_slot(&slot, now).take_line(due.user_id, &line, now).call(&claimed);
+    transaction.transcript(&claimed, &words, &me.profile.cipher, now);
     match transaction.commit().await {
         Ok(()) => {}
         // Another call of theirs rings or is talked on.
@@ -167,7 +167,7 @@ async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, E
     );
     let mut claimed = claimed;
     claimed.call.version += 1;
-    Ok(Claim::Claimed(Box::new((me, claimed))))
+    Ok(Claim::Claimed(Box::new((me, claimed, variables))))
 }
 
 /// Whether a retry has lost its point: who logged after the evening's missed call is not rung up to be asked how it went.
@@ -239,7 +239,7 @@ pub(crate) async fn free_slot(
 async fn dial(retell: &Retell, request: &CreatePhoneCall) -> Result<CreatedCall, ProviderError> {
     let answer = Box::pin(dial_once(retell, request)).await;
     if let Err(error) = &answer
-        && !matches!(error, ProviderError::Rejected { .. })
+        && !matches!(error, ProviderError::Rejected { class, .. } if is_about_the_number(*class))
     {
         metrics::count("retell_api_error", &[("kind", error.name())]);
     }
@@ -278,7 +278,7 @@ pub(crate) async fn others(ivy: &Ivy, me: &Me) -> Others {
 }
 
 /// What the agent is told, and which of our numbers calls.
-fn request(ivy: &Ivy, me: &Me, stored: &StoredCall, others: &Others) -> CreatePhoneCall {
+fn request(ivy: &Ivy, me: &Me, stored: &StoredCall, variables: BTreeMap<String, String>) -> CreatePhoneCall {
     let user = me.user();
     let settings = &ivy.settings;
     let phone = user.phone.as_str();
@@ -295,7 +295,7 @@ fn request(ivy: &Ivy, me: &Me, stored: &StoredCall, others: &Others) -> CreatePh
             call_type: stored.call.call_type.name().to_owned(),
             attempt_id: attempt_id.clone(),
         },
-        retell_llm_dynamic_variables: variables_of(me, stored, others, ivy.now()),
+        retell_llm_dynamic_variables: variables,
         idempotency_key: attempt_id,
     }
 }
@@ -335,12 +335,18 @@ pub(crate) fn variables_of(me: &Me, stored: &StoredCall, others: &Others, now: T
     })
 }
 
-/// When to ask a provider again that took nothing: users are spread over some seconds, each by a place of its own, so that the
-/// same attempt comes out the same however often it is told.
-fn retry_at(now: Timestamp, seconds: i64, claimed: &StoredCall) -> Timestamp {
-    let Call { user_id, due_at, .. } = &claimed.call;
-    let place = stable_hash(&["retry", &user_id.to_string(), &due_at.to_string()]) % RETRY_SPREAD_SECONDS;
-    now + SignedDuration::from_secs(seconds + i64::try_from(place).unwrap_or_default())
+/// Whether a refusal is about the number, so that no later request for it can pass. All others are about ours: the agent, the
+/// number that calls, the request's shape.
+const fn is_about_the_number(class: Class) -> bool {
+    match class {
+        Class::InvalidNumber | Class::NotAllowed | Class::OptedOut => true,
+        Class::NotOnWhatsApp
+        | Class::WindowClosed
+        | Class::Template
+        | Class::Undeliverable
+        | Class::NotFound
+        | Class::InvalidRequest => false,
+    }
 }
 
 /// Writes down what the provider said.
@@ -348,38 +354,42 @@ async fn settle(
     ivy: &Ivy,
     me: &Me,
     claimed: &StoredCall,
-    request: &CreatePhoneCall,
     answer: Result<CreatedCall, ProviderError>,
 ) -> Result<Placed, Error> {
-    let later = |seconds: i64| retry_at(ivy.now(), seconds, claimed);
+    let policy = CallPolicy::default();
+    let later = |seconds: u32| claimed.call.asked_again_at(ivy.now(), seconds);
     let (event, placed) = match answer {
         Ok(created) => (CallEvent::Accepted { provider_call_id: created.call_id }, Placed::Dialled),
+        Err(ProviderError::Rejected { status, class, .. }) if !is_about_the_number(class) => {
+            tracing::error!(event = "call_request_refused", call_id = %claimed.call.id, status, class = ?class);
+            let cause = messages::refusal(class).to_owned();
+            (CallEvent::NotPlaced { cause, retry_at: later(policy.account_seconds) }, Placed::Waits)
+        }
         Err(ProviderError::Rejected { status, class, .. }) => {
             tracing::warn!(event = "call_refused", call_id = %claimed.call.id, status, class = ?class);
             (CallEvent::Refused { cause: messages::refusal(class).to_owned() }, Placed::Ended)
         }
         Err(ProviderError::RateLimited { retry_after }) => {
-            let asked = retry_after.and_then(|d| i64::try_from(d.as_secs()).ok()).unwrap_or_default();
-            let seconds = asked.max(NOT_PLACED_SECONDS);
+            let asked = retry_after.and_then(|d| u32::try_from(d.as_secs()).ok()).unwrap_or_default();
+            let seconds = asked.max(policy.busy_seconds);
             (CallEvent::NotPlaced { cause: "provider_busy".to_owned(), retry_at: later(seconds) }, Placed::Waits)
         }
         Err(ProviderError::Unavailable { status }) => {
             tracing::error!(event = "voice_provider_unavailable", call_id = %claimed.call.id, status = status.unwrap_or_default());
-            let cause = "provider_unavailable".to_owned();
-            (CallEvent::NotPlaced { cause, retry_at: later(NOT_PLACED_SECONDS) }, Placed::Waits)
+            let cause = call::PROVIDER_UNAVAILABLE.to_owned();
+            (CallEvent::NotPlaced { cause, retry_at: later(policy.busy_seconds) }, Placed::Waits)
         }
         Err(ProviderError::Misconfigured { status, .. }) => {
             tracing::error!(event = "voice_provider_misconfigured", call_id = %claimed.call.id, status = status.unwrap_or_default());
             let cause = "our_account".to_owned();
-            (CallEvent::NotPlaced { cause, retry_at: later(ACCOUNT_SECONDS) }, Placed::Waits)
+            (CallEvent::NotPlaced { cause, retry_at: later(policy.account_seconds) }, Placed::Waits)
         }
         Err(ProviderError::Unknown) => {
             tracing::error!(event = "call_attempt_unknown", call_id = %claimed.call.id);
             return Ok(Placed::Unknown);
         }
     };
-    let snapshot = json(&request.retell_llm_dynamic_variables)?;
-    let (event, snapshot) = (&event, &snapshot);
+    let event = &event;
     let settled = until_settled(ivy, || async move {
         let now = ivy.now();
         let Some(stored) = ivy.store.call(claimed.call.user_id, claimed.call.id).await? else { return Ok(None) };
@@ -391,10 +401,6 @@ async fn settle(
         // A webhook of this very call may have been quicker; then there is nothing left to write.
         let Ok(next) = calls::apply(&mut transaction, me, &stored, event, now)? else { return Ok(None) };
         transaction.call(&next);
-        if matches!(event, CallEvent::Accepted { .. }) {
-            let words = Transcript { context: Some(snapshot.clone()), ..Transcript::default() };
-            transaction.transcript(&next, &words, &me.profile.cipher, now);
-        }
         transaction.commit().await.map_err(contended)?;
         Ok(Some(next))
     })
@@ -572,6 +578,8 @@ async fn settle_lease(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) 
         Some(id) => retell.get_call(id).await,
         None => retell.find_by_attempt(&attempt.id).await,
     };
+    // The provider has no call of the attempt and never named one: no phone rang.
+    let never_placed = matches!(asked, Ok(None)) && attempt.provider_call_id.is_none();
     let found = match asked {
         Ok(found) => found,
         // No call lasts so long: it ends also when the provider never says what became of it.
@@ -583,9 +591,10 @@ async fn settle_lease(ivy: &Ivy, retell: &Retell, me: &Me, stored: &StoredCall) 
     };
     let carrier = attempt.carrier_end.clone().map(CallEvent::Ended);
     let Some(found) = found else {
-        // The carrier put it through: it was a call, whatever the provider knows of it.
         return match carrier {
+            // The carrier put it through: it was a call, whatever the provider knows of it.
             Some(end) => end_attempt(ivy, me, stored, &end).await,
+            None if never_placed => put_back(ivy, me, stored).await,
             None => expire(ivy, me, stored).await,
         };
     };
@@ -618,6 +627,14 @@ async fn told_by_list(ivy: &Ivy, event: &str, call: RetellCall) -> Result<Taken,
 async fn accept_found(ivy: &Ivy, me: &Me, stored: &StoredCall, found: &RetellCall) -> Result<(), Error> {
     let event = CallEvent::Accepted { provider_call_id: found.call_id.clone() };
     write(ivy, me, stored, &event).await.map(|_| ())
+}
+
+/// Gives an attempt back that the provider never got, or never carried out.
+async fn put_back(ivy: &Ivy, me: &Me, stored: &StoredCall) -> Result<(), Error> {
+    let retry_at = stored.call.asked_again_at(ivy.now(), CallPolicy::default().busy_seconds);
+    metrics::count("retell_api_error", &[("kind", call::PROVIDER_UNAVAILABLE)]);
+    let event = CallEvent::NotPlaced { cause: call::PROVIDER_UNAVAILABLE.to_owned(), retry_at };
+    end_attempt(ivy, me, stored, &event).await
 }
 
 async fn expire(ivy: &Ivy, me: &Me, stored: &StoredCall) -> Result<(), Error> {

@@ -208,9 +208,30 @@ async fn history(ivy: &Ivy, user: &User, contact: &Contact, date: Date) -> Resul
     Ok(CallHistory { onboarding_call_tried, ..CallHistory::default() })
 }
 
-/// Plans a whole day of a user. Calls that exist stay as they are, but for those that were planned for another zone's day of
-/// this date: a move withdrew them, or has yet to.
+/// Plans a whole day of a user as a page read them, or as they are by now if they changed since.
 async fn plan_user(ivy: &Ivy, profile: &Profile, contact: &Contact, date: Date) -> Result<(), Error> {
+    match plan_as_read(ivy, profile, contact, date).await {
+        Err(Error::Contended) => {}
+        planned => return planned,
+    }
+    let user = &profile.user;
+    let planned = until_settled(ivy, || async move {
+        let me = ivy.me(user.id).await?;
+        // Whoever moved meanwhile was planned by the move.
+        if me.user().timezone != user.timezone {
+            return Ok(());
+        }
+        plan_as_read(ivy, &me.profile, &me.contact, date).await
+    });
+    match planned.await {
+        Err(Error::NotFound(_)) => Ok(()),
+        planned => planned,
+    }
+}
+
+/// Plans a whole day of a user; contended if they changed since they were read. Calls that exist stay as they are, but for those
+/// that were planned for another zone's day of this date: a move withdrew them, or has yet to.
+async fn plan_as_read(ivy: &Ivy, profile: &Profile, contact: &Contact, date: Date) -> Result<(), Error> {
     let user = &profile.user;
     for planned in voice_calls(user, date, &history(ivy, user, contact, date).await?) {
         if !create_call(ivy, user, &planned).await? {
@@ -238,13 +259,14 @@ async fn plan_again(ivy: &Ivy, user: &User, planned: &PlannedCall) -> Result<(),
     realign(ivy, &me, &stored, Some(planned)).await
 }
 
-/// Writes a planned call with its timer; whether it was not there before.
+/// Writes a planned call with its timer; whether it was not there before. Contended if the user is not as they were read any
+/// more: the call would ring in a window that they took back.
 async fn create_call(ivy: &Ivy, user: &User, planned: &PlannedCall) -> Result<bool, Error> {
     let now = ivy.now();
     let stored = new_call(user, planned, now);
     let effect = Effect::SetCallTimer { user_id: user.id, call_id: stored.call.id, due_at: planned.due_at };
     let mut transaction = ivy.store.transaction();
-    transaction.call(&stored);
+    transaction.user_unchanged(user).call(&stored);
     outbox::add(&mut transaction, &effect, now)?;
     match transaction.commit().await {
         Ok(()) => {
@@ -252,8 +274,8 @@ async fn create_call(ivy: &Ivy, user: &User, planned: &PlannedCall) -> Result<bo
             tracing::info!(event = "call_scheduled", call_id = %stored.call.id, user_id = %user.id, call_type);
             Ok(true)
         }
-        Err(StoreError::ConditionFailed(_)) => Ok(false),
-        Err(error) => Err(error.into()),
+        Err(error) if error.failed("call") => Ok(false),
+        Err(error) => Err(contended(error)),
     }
 }
 
@@ -397,6 +419,7 @@ async fn realign(ivy: &Ivy, me: &Me, stored: &StoredCall, planned: Option<&Plann
                 again.call.attempts = call.attempts;
                 again.call.attempt.clone_from(&call.attempt);
                 again.call.follow_up_queued = call.follow_up_queued;
+                again.call.rang = call.rang;
             }
             transaction.call(&again);
             let effect = Effect::SetCallTimer { user_id: call.user_id, call_id: call.id, due_at: planned.due_at };

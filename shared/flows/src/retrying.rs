@@ -9,15 +9,36 @@ const ATTEMPTS: u32 = 6;
 /// How long it goes on trying: well inside every function's time-out, also with a slow table.
 const LONGEST: Duration = Duration::from_secs(4);
 
+/// How long a flow goes on trying for a caller who waits for three seconds.
+const SOON: Duration = Duration::from_millis(700);
+/// How long after it began such a flow may still write: what its caller takes as failed must not be written afterwards, and a
+/// commit that was sent is waited for.
+pub(crate) const LAST_WRITE: Duration = Duration::from_millis(1500);
+
 /// Runs `attempt` until it is not contended, with a growing, jittered pause between tries; then fails visibly.
-pub(crate) async fn until_settled<T, F>(ivy: &Ivy, mut attempt: impl FnMut() -> F) -> Result<T, Error>
+pub(crate) async fn until_settled<T, F>(ivy: &Ivy, attempt: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    try_for(ivy, LONGEST, attempt).await
+}
+
+/// The same for somebody who is on the line: it begins no try that its caller may not hear of. See [`LAST_WRITE`].
+pub(crate) async fn until_settled_soon<T, F>(ivy: &Ivy, attempt: impl FnMut() -> F) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    try_for(ivy, SOON, attempt).await
+}
+
+async fn try_for<T, F>(ivy: &Ivy, longest: Duration, mut attempt: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, Error>>,
 {
     let began = Instant::now();
     for round in 0..ATTEMPTS {
         match Box::pin(attempt()).await {
-            Err(Error::Contended) if round + 1 < ATTEMPTS && began.elapsed() < LONGEST => {
+            Err(Error::Contended) if round + 1 < ATTEMPTS && began.elapsed() < longest => {
                 let longest = 8_u64 << round;
                 let jitter = uuid::Uuid::new_v4().as_u64_pair().0 % longest;
                 ivy.clock.sleep(Duration::from_millis(longest / 2 + jitter)).await;

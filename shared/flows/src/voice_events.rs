@@ -177,6 +177,12 @@ fn count(before: &Call, after: &Call) {
     if after.direction == Direction::Inbound {
         return;
     }
+    // The provider took it and then did not place it.
+    if after.attempts < before.attempts {
+        let cause = after.history.iter().rev().find(|step| step.to.waits()).map_or("", |step| step.cause.as_str());
+        metrics::count("retell_api_error", &[("kind", cause)]);
+        tracing::error!(event = "call_not_placed", call_id = %after.id, cause);
+    }
     let ended = matches!(before.state, CallState::Initiating | CallState::InProgress) && before.state != after.state;
     let completed = ended && after.state == CallState::Completed;
     let hung_up = ended && before.state == CallState::InProgress && after.state != CallState::InProgress;
@@ -228,8 +234,10 @@ async fn take_analysis(
     }
     stored.analyzed |= current;
     let analysis = call.call_analysis.as_ref();
-    // Who used a tool was there, whatever the analysis takes them for.
-    if stored.told.is_empty() && analysis.and_then(|analysis| analysis.in_voicemail) == Some(true) {
+    let found = analysis.and_then(|analysis| analysis.custom_analysis_data.clone()).unwrap_or_default();
+    let in_danger = found.safety_flag == Some(true);
+    // Who used a tool was there, whatever the analysis takes them for; and a word of danger is looked at, whoever said it.
+    if stored.told.is_empty() && !in_danger && analysis.and_then(|analysis| analysis.in_voicemail) == Some(true) {
         return found_voicemail(transaction, me, stored, current, now);
     }
     let completed = current && stored.call.state == CallState::Completed;
@@ -243,17 +251,17 @@ async fn take_analysis(
     if words != Transcript::default() && (current || talked) {
         transaction.transcript(stored, &words, &me.profile.cipher, now);
     }
-    let found = analysis.and_then(|analysis| analysis.custom_analysis_data.clone()).filter(|_| talked);
-    let found = found.unwrap_or_default();
     let at = call.started_at().or(stored.call.started_at).unwrap_or(now);
+    let heard = Heard { ivy, me, found: &found, at, now };
     if talked {
-        let heard = Heard { ivy, me, found: &found, at, now };
         let (planned, logged) = heard.take(transaction, stored).await?;
         if completed {
             let outcome = conversation::outcome(&stored.call, planned, logged);
             achieved(stored, outcome);
         }
         heard.agree(transaction, stored).await?;
+    }
+    if talked || in_danger {
         heard.review(transaction, stored, analysis.and_then(|analysis| analysis.user_sentiment.as_deref()))?;
     }
     Ok(())
@@ -299,18 +307,19 @@ impl Heard<'_> {
         // The report first: what is planned in the same call lies ahead, and is not what was done.
         let reported = found.workout_status.as_deref().and_then(conversation::status);
         let activity = || conversation::said(found.planned_activity.as_deref()).and_then(Text::truncated);
-        if let (Some(done), Some(read)) = (told.logged, reported)
-            && done != read
+        if let Some(read) = reported
+            && !told.logs.is_empty()
+            && told.logs.iter().all(|log| log.status != read)
         {
             metrics::count("analysis_contradicts_tool", &[]);
             tracing::warn!(event = "analysis_contradicts_tool", call_id = %stored.call.id, user_id = %self.me.id());
         }
-        let reported = reported.filter(|_| told.logged.is_none());
+        let reported = reported.filter(|_| told.logs.is_empty());
         if let Some(status) = reported {
             let minutes = conversation::minutes(found.actual_duration_minutes);
             conversation::log(&mut ledger, status, activity(), minutes, at);
         }
-        let logged = told.logged.or(reported);
+        let logged = told.logged().or(reported);
         let planned = told.planned || self.plan(&mut ledger, logged.is_some());
         let scores = [
             (ScoreKind::Energy, found.energy),
@@ -383,7 +392,12 @@ impl Heard<'_> {
         sentiment: Option<&str>,
     ) -> Result<(), Error> {
         let (user_id, call_id) = (self.me.id(), stored.call.id);
-        let unhappy = sentiment == Some("Negative") || stored.call.outcome == Some(Outcome::RescueFailed);
+        // The provider's own reading, and that of the field that we ask for.
+        let negative = [sentiment, self.found.sentiment.as_deref()]
+            .iter()
+            .flatten()
+            .any(|read| read.trim().eq_ignore_ascii_case("negative"));
+        let unhappy = negative || stored.call.outcome == Some(Outcome::RescueFailed);
         let reason = if self.found.safety_flag == Some(true) {
             metrics::count("safety_flag", &[]);
             tracing::error!(event = "safety_flag", %call_id, %user_id);

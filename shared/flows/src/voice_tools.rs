@@ -7,17 +7,20 @@
 //!
 //! Whatever is wrong with the arguments is answered with a sentence that the agent can say, never with a status: the person is on
 //! the line. A failure of ours is such a sentence too; it is logged and counted, and the analysis then does what the tool could not.
+//! After a second and a half, half of what the provider waits, nothing is written any more: it would be told as failed.
+
+use std::time::Instant;
 
 use ivy_domain::{
-    Text, WorkoutId,
+    Text,
     message::{Notice, Via},
     scores::{Score, ScoreKind},
     times::named_time,
     user::{ConsentSource, PauseEnd, PauseReason},
-    workout::{ReportedBy, WorkoutStatus},
+    workout::{ReportedBy, Workout, WorkoutStatus},
 };
 use ivy_providers::retell::RetellCall;
-use ivy_store::{Me, StoredCall, Told, Transaction};
+use ivy_store::{Me, StoredCall, Told, Transaction, is_called};
 use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -30,7 +33,7 @@ use crate::{
     conversation::{self, Plan, Planned, spoken},
     messages::{self, Outgoing},
     metrics,
-    retrying::{contended, until_settled},
+    retrying::{LAST_WRITE, contended, until_settled_soon},
     voice_events::{is_current, ours},
 };
 
@@ -197,11 +200,11 @@ impl Tool {
 }
 
 impl Tool {
-    /// Whether a use was carried out before. What can be said anew (a score, a time) is repeated only by the very same word again:
-    /// who says 4, 6 and 4 means 4.
+    /// Whether a use was carried out before. What can be said anew (a score, a time, how it went) is repeated only by the very same
+    /// word again: who says 4, 6 and 4 means 4.
     fn is_repeated(&self, uses: &[String], name: &str, told: &String) -> bool {
         match self {
-            Self::Score { .. } | Self::FollowUp { .. } | Self::Plan(_) => {
+            Self::Score { .. } | Self::FollowUp { .. } | Self::Plan(_) | Self::Log { .. } => {
                 uses.iter().rev().find(|used| used.starts_with(&format!("{name}:"))) == Some(told)
             }
             _ => uses.contains(told),
@@ -232,7 +235,8 @@ pub async fn use_tool(
     let words = ivy.store.provider_id(&format!("{}#{name}#{}", call.call_id, Value::Object(args.clone())));
     let told = format!("{name}:{words}");
     let (tool, told) = (&tool, &told);
-    until_settled(ivy, || async move {
+    let began = Instant::now();
+    until_settled_soon(ivy, || async move {
         let now = ivy.now();
         let (Some(me), Some(mut stored), _) = ivy.store.me_and_call(user, id, None).await? else {
             return Ok(ToolAnswer::not_done("I can only do that for people I know."));
@@ -257,11 +261,28 @@ pub async fn use_tool(
         let surplus = stored.told.uses.len().saturating_sub(MOST_USES);
         stored.told.uses.drain(..surplus);
         transaction.call(&stored);
+        if began.elapsed() > LAST_WRITE {
+            return Err(Error::Contended);
+        }
         transaction.commit().await.map_err(contended)?;
         tracing::info!(event = "voice_tool_used", tool = name, call_id = %id, user_id = %user);
         Ok(answer)
     })
     .await
+}
+
+/// What a report of the person is about.
+enum Subject {
+    /// A plan of the day that is open.
+    Plan(Workout),
+    /// What was logged in this very call, as it is said now.
+    Logged(Workout),
+    /// Something that was neither planned nor logged in this call.
+    Own,
+    /// The day, of which nothing is open: new, unless the day is kept, for then it was told before.
+    Day,
+    /// More than one thing; their names.
+    Unclear(String),
 }
 
 /// One use of a tool by a user who is on the line. `me` is the user as the table has them; `at` is when the call began.
@@ -290,20 +311,8 @@ impl Use<'_> {
                 Ok(self.planned(&planned))
             }
             Tool::Log { status, activity, minutes } => {
-                let date = self.me.date_at(self.at);
-                let progress = self.me.progress();
-                let named = activity.as_ref().and_then(|said| progress.agenda.named_on(date, said.as_str()));
-                if let (None, Some(id)) = (named, told.workout) {
-                    return self.put_right(transaction, told, id, (*status, *minutes)).await;
-                }
-                let mut ledger = Ledger::open(self.ivy, self.me, self.now).await?;
-                let logged = conversation::log(&mut ledger, *status, activity.clone(), *minutes, self.at);
-                let Some((workout, logged)) = logged else {
-                    return Ok(ToolAnswer::done("That one is in the book already. Well done."));
-                };
-                (told.logged, told.workout) = (Some(*status), Some(workout.id));
-                ledger.write(transaction)?;
-                Ok(ToolAnswer::done(logged_sentence(*status, &logged, ledger.charity_name())))
+                let about = self.subject(told, *status, activity.as_ref()).await?;
+                self.log(transaction, told, about, (*status, activity.clone(), *minutes)).await
             }
             Tool::Score { kind, score } => {
                 let mut ledger = Ledger::open(self.ivy, self.me, self.now).await?;
@@ -337,28 +346,78 @@ impl Use<'_> {
         }
     }
 
-    /// What was logged in this very call, as it is said now.
-    async fn put_right(
+    /// What a report is about. A name means the open plan of that name, else what this call has logged under it; another name is
+    /// something of its own, unless it can only mean the one plan of the day. Without a name it is the one thing that it can be.
+    async fn subject(
+        &self,
+        told: &Told,
+        status: WorkoutStatus,
+        activity: Option<&Text<200>>,
+    ) -> Result<Subject, Error> {
+        let date = self.me.date_at(self.at);
+        let progress = self.me.progress();
+        let open: Vec<&Workout> = progress.agenda.all_on(date).collect();
+        if let Some(plan) = activity.and_then(|said| progress.agenda.named_on(date, said.as_str())) {
+            return Ok(Subject::Plan(plan.clone()));
+        }
+        let mut logged = Vec::new();
+        for log in &told.logs {
+            // One that was deleted meanwhile is not put right any more.
+            logged.extend(self.ivy.store.me_and_workout(self.me.id(), log.workout).await?.1);
+        }
+        if let Some(said) = activity {
+            let known = logged.into_iter().find(|workout| is_called(workout, said.as_str()));
+            return Ok(match (known, &open[..]) {
+                (Some(known), _) => Subject::Logged(known),
+                (None, [plan]) if told.logs.is_empty() => Subject::Plan((*plan).clone()),
+                (None, []) if told.logs.is_empty() => Subject::Day,
+                (None, _) => Subject::Own,
+            });
+        }
+        Ok(match (&open[..], &mut logged[..]) {
+            ([], []) => Subject::Day,
+            ([plan], []) => Subject::Plan((*plan).clone()),
+            ([], [known]) => Subject::Logged(known.clone()),
+            // A rest is the day's, whatever was planned for it.
+            ([plan, ..], []) if status == WorkoutStatus::RestDay => Subject::Plan((*plan).clone()),
+            (open, logged) => {
+                let names = open.iter().copied().chain(logged.iter()).map(|workout| workout.planned_activity.as_str());
+                Subject::Unclear(names.collect::<Vec<_>>().join(", or "))
+            }
+        })
+    }
+
+    async fn log(
         &self,
         transaction: &mut Transaction<'_>,
         told: &mut Told,
-        id: WorkoutId,
-        (status, minutes): (WorkoutStatus, Option<u16>),
+        about: Subject,
+        (status, activity, minutes): (WorkoutStatus, Option<Text<200>>, Option<u16>),
     ) -> Result<ToolAnswer, Error> {
-        let (_, workout) = self.ivy.store.me_and_workout(self.me.id(), id).await?;
-        let Some(mut workout) = workout else { return Ok(ToolAnswer::not_done("That one is gone from the book.")) };
         let mut ledger = Ledger::open(self.ivy, self.me, self.now).await?;
-        let mut logged = Logged::default();
-        if workout.status == status {
-            workout.actual_duration_minutes = minutes.or(workout.actual_duration_minutes);
-            workout.updated_at = self.now;
-            ledger.change(workout);
-        } else {
-            let source = ReportedBy::Call;
-            let report = Report { status, actual_duration_minutes: minutes, source, at: self.at };
-            logged = ledger.log(&workout, &report).1;
-        }
-        told.logged = Some(status);
+        let report = Report { status, actual_duration_minutes: minutes, source: ReportedBy::Call, at: self.at };
+        let workout = match about {
+            Subject::Unclear(names) => {
+                return Ok(ToolAnswer::not_done(format!("Which one do you mean: {names}?")));
+            }
+            Subject::Plan(workout) => Some(workout),
+            Subject::Logged(mut workout) if workout.status == status => {
+                workout.actual_duration_minutes = minutes.or(workout.actual_duration_minutes);
+                workout.updated_at = self.now;
+                told.log(workout.id, status);
+                ledger.change(workout);
+                ledger.write(transaction)?;
+                return Ok(ToolAnswer::done(logged_sentence(status, &Logged::default(), ledger.charity_name())));
+            }
+            Subject::Logged(workout) => Some(workout),
+            Subject::Own => ledger.unplanned(&report, activity),
+            Subject::Day => ledger.subject(&report, activity),
+        };
+        let Some(workout) = workout else {
+            return Ok(ToolAnswer::done("That one is in the book already. Well done."));
+        };
+        let (workout, logged) = ledger.log(&workout, &report);
+        told.log(workout.id, status);
         ledger.write(transaction)?;
         Ok(ToolAnswer::done(logged_sentence(status, &logged, ledger.charity_name())))
     }

@@ -52,12 +52,12 @@ impl Agenda {
     /// The open plan of a day whose name was said.
     #[must_use]
     pub fn named_on(&self, date: Date, said: &str) -> Option<&Workout> {
-        let said = said.to_lowercase();
-        let is_named = |plan: &&Workout| {
-            let name = plan.planned_activity.as_str().to_lowercase();
-            plan.date == date && (name.contains(&said) || said.contains(&name))
-        };
-        self.0.iter().find(is_named)
+        self.all_on(date).find(|plan| is_called(plan, said))
+    }
+
+    /// The plans of a day that are not logged.
+    pub fn all_on(&self, date: Date) -> impl Iterator<Item = &Workout> {
+        self.0.iter().filter(move |plan| plan.date == date)
     }
 
     /// The plan that "done" on a day means: the first of that day that is not logged; of several, the one whose name was said.
@@ -79,6 +79,13 @@ impl Agenda {
     pub fn forget(&mut self, id: WorkoutId) {
         self.0.retain(|plan| plan.id != id);
     }
+}
+
+/// Whether some words name a workout: people say a part of its name, or more than it.
+#[must_use]
+pub fn is_called(workout: &Workout, said: &str) -> bool {
+    let (name, said) = (workout.planned_activity.as_str().to_lowercase(), said.to_lowercase());
+    name.contains(&said) || said.contains(&name)
 }
 
 /// The streak and the open plans: one item, because both change whenever something is planned or logged.
@@ -279,9 +286,8 @@ pub struct Told {
     /// Uses that were carried out, `tool:hash of its words`: told twice, a use has one effect.
     pub uses: Vec<String>,
     pub planned: bool,
-    pub logged: Option<WorkoutStatus>,
-    /// What was logged last, for a word that puts it right.
-    pub workout: Option<WorkoutId>,
+    /// What was logged, each workout once, for a word that puts it right.
+    pub logs: Vec<ToldLog>,
     pub scores: Vec<ScoreKind>,
     pub marked: bool,
     pub follow_up: bool,
@@ -290,10 +296,30 @@ pub struct Told {
     pub summary: bool,
 }
 
+/// A workout that a tool has logged, as it was said last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldLog {
+    pub workout: WorkoutId,
+    pub status: WorkoutStatus,
+}
+
 impl Told {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Notes what was logged, or what it was put right to.
+    pub fn log(&mut self, workout: WorkoutId, status: WorkoutStatus) {
+        self.logs.retain(|log| log.workout != workout);
+        self.logs.push(ToldLog { workout, status });
+    }
+
+    /// What the logs come to: what keeps the day if anything does, else what was said last.
+    #[must_use]
+    pub fn logged(&self) -> Option<WorkoutStatus> {
+        let said = || self.logs.iter().rev().map(|log| log.status);
+        said().find(|status| status.keeps_the_day()).or_else(|| said().next())
     }
 }
 

@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use ivy_domain::{
-    CharityId, CompanyId, Email, Pence, ScoreId, SessionId, UserId,
+    CharityId, CompanyId, Email, Pence, ScoreId, SessionId, User, UserId,
     call::CallState,
     charity::Charity,
     company::Company,
@@ -42,6 +42,8 @@ enum Write {
     Put(Put),
     Update(Update),
     Delete(Delete),
+    /// Writes nothing: it only has to hold. Never alone, for then there is nothing that it could prevent.
+    Check(ConditionCheck),
 }
 
 /// Writes that happen together or not at all.
@@ -142,6 +144,22 @@ impl Transaction<'_> {
             item
         });
         self.put("user", keys::profile(user.id), item, &Expect::Version(user.version))
+    }
+
+    /// Writes only if the user is still as they were read; fails as `changed` if not.
+    pub fn user_unchanged(&mut self, user: &User) -> &mut Self {
+        let built = ConditionCheck::builder()
+            .table_name(&self.store.table)
+            .set_key(Some(keys::profile(user.id).into()))
+            .condition_expression("#version = :version")
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":version", number(user.version))
+            .build();
+        match built {
+            Ok(check) => self.writes.push(("changed", Write::Check(check))),
+            Err(error) => self.failure = Some(StoreError::Refused(error.to_string())),
+        }
+        self
     }
 
     /// Adds a word to the history of a user's consents.
@@ -694,6 +712,7 @@ impl Write {
             Self::Put(put) => item.put(put),
             Self::Update(update) => item.update(update),
             Self::Delete(delete) => item.delete(delete),
+            Self::Check(check) => item.condition_check(check),
         }
         .build()
     }
@@ -731,6 +750,7 @@ impl Write {
                     .set_expression_attribute_values(delete.expression_attribute_values);
                 Box::pin(request.send()).await.map(|_| ()).map_err(|e| StoreError::from_sdk(&e))
             }
+            Self::Check(_) => Err(StoreError::Refused("a check without a write".to_owned())),
         }
     }
 }

@@ -151,11 +151,13 @@ impl SimulatedCall {
         match self.script.as_ref().filter(|script| script.user_spoke) {
             Some(script) => json!({
                 "call_summary": "The person and Ivy talked.",
-                "user_sentiment": match script.analysis.get("sentiment").and_then(Value::as_str) {
-                    Some("positive") => "Positive",
-                    Some("negative") => "Negative",
-                    _ => "Neutral",
-                },
+                "user_sentiment": script.user_sentiment.as_deref().unwrap_or_else(|| {
+                    match script.analysis.get("sentiment").and_then(Value::as_str) {
+                        Some("positive") => "Positive",
+                        Some("negative") => "Negative",
+                        _ => "Neutral",
+                    }
+                }),
                 "call_successful": true,
                 "in_voicemail": self.in_voicemail,
                 "custom_analysis_data": script.analysis,
@@ -203,6 +205,7 @@ impl Course {
                 duration_seconds,
                 user_spoke: false,
                 analysis: json!({}),
+                user_sentiment: None,
                 transcript: transcript.to_owned(),
             })
         };

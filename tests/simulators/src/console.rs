@@ -228,6 +228,7 @@ impl Action {
             duration_seconds: self.duration_seconds.unwrap_or(lasted),
             user_spoke: self.user_spoke.unwrap_or(true),
             analysis: self.analysis.clone().unwrap_or(nothing.analysis),
+            user_sentiment: None,
             transcript: self.transcript.clone().unwrap_or(nothing.transcript),
         }
     }

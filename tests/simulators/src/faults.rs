@@ -48,6 +48,7 @@ struct Settings {
     queue: VecDeque<(Provider, usize, Fault)>,
     duplicate: bool,
     reverse: bool,
+    unlisted: bool,
     late: Duration,
     hold: Duration,
 }
@@ -75,6 +76,11 @@ impl Faults {
     /// Manual: [`crate::Simulators::take_webhooks`] returns the newest first. Posted: later events of a call or message overtake earlier ones.
     pub fn reverse_webhooks(&self, on: bool) {
         self.settings().reverse = on;
+    }
+
+    /// Retell's list of calls is behind and shows none.
+    pub fn unlisted(&self, on: bool) {
+        self.settings().unlisted = on;
     }
 
     /// Posted webhooks wait this long before the first try.
@@ -116,6 +122,10 @@ impl Faults {
 
     pub(crate) fn reverses(&self) -> bool {
         self.settings().reverse
+    }
+
+    pub(crate) fn hides_calls(&self) -> bool {
+        self.settings().unlisted
     }
 
     pub(crate) fn lateness(&self) -> Duration {

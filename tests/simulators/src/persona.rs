@@ -45,6 +45,8 @@ pub struct CallScript {
     pub user_spoke: bool,
     /// `call_analysis.custom_analysis_data`.
     pub analysis: Value,
+    /// `call_analysis.user_sentiment`, Retell's own reading; like the analysis' `sentiment` where it is not said.
+    pub user_sentiment: Option<String>,
     pub transcript: String,
 }
 
@@ -60,6 +62,7 @@ impl CallScript {
             duration_seconds: 120,
             user_spoke: true,
             analysis,
+            user_sentiment: None,
             transcript: format!("Agent: Hi, this is Ivy, an AI. How are you?\nUser: {user}\n"),
         }
     }

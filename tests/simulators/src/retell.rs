@@ -260,7 +260,7 @@ pub(crate) async fn list_calls(State(inner): State<Arc<Inner>>, headers: HeaderM
         .state()
         .calls
         .iter()
-        .filter(|call| conditions.iter().all(|condition| meets(call, condition)))
+        .filter(|call| !inner.faults.hides_calls() && conditions.iter().all(|condition| meets(call, condition)))
         .cloned()
         .collect();
     match request.get("sort_order").and_then(Value::as_str) {

@@ -102,7 +102,7 @@ async fn plan_day(stack: &Stack, zone: &Zone) {
 
 fn answers(analysis: Value) -> Persona {
     let transcript = "Agent: Hello, this is Ivy, an AI.\nUser: Hello!\n".to_owned();
-    Persona::Answers(CallScript { duration_seconds: 95, user_spoke: true, analysis, transcript })
+    Persona::Answers(CallScript { duration_seconds: 95, user_spoke: true, analysis, user_sentiment: None, transcript })
 }
 
 /// The onboarding call: a run is planned for later today.

@@ -104,6 +104,7 @@ async fn called(person: &Person) {
             "planned_activity": "a walk with the bassoon", "planned_duration_minutes": 15, "life_marker": "planted a turnip",
             "energy": 3, "safety_flag": true,
         }),
+        user_sentiment: None,
         transcript: "Agent: How are you?\nUser: Like a kumquat.\n".to_owned(),
     };
     person.handset.set_persona(&Persona::Answers(script)).await;

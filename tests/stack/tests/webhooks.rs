@@ -41,7 +41,7 @@ async fn events_of_a_call_that_come_again_change_nothing() {
     let noor = onboarded(&stack, "+447700900354").await;
     let analysis = json!({"workout_status": "completed", "actual_duration_minutes": 20, "energy": 6});
     let transcript = "Agent: Did it happen?\nUser: Yes.\n".to_owned();
-    let script = CallScript { duration_seconds: 60, user_spoke: true, analysis, transcript };
+    let script = CallScript { duration_seconds: 60, user_spoke: true, analysis, user_sentiment: None, transcript };
     noor.handset.set_persona(&Persona::Answers(script)).await;
     let at = now() + SignedDuration::from_secs(10);
     let id = noor.schedule("evening_review", at, at + SignedDuration::from_hours(1)).await;

@@ -220,7 +220,7 @@ fn run(database: &Database, operation: &str, body: &str) -> Answer {
     answer.map_or_else(|error| (error.status_code(), error.to_json()), |json| (200, json))
 }
 
-/// The parts of a transaction: `Put`, `Update`, `Delete` and what they are about.
+/// The parts of a transaction: `Put`, `Update`, `Delete`, `ConditionCheck` and what they are about.
 fn parts(asked: &Value) -> impl Iterator<Item = (&str, &Value)> {
     let items = asked["TransactItems"].as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().flat_map(|item| item.as_object().into_iter().flatten()).map(|(kind, part)| (kind.as_str(), part))
@@ -248,6 +248,7 @@ fn passage(operation: &str, asked: &Value) -> Passage {
             .map(|(kind, part)| match kind {
                 "Put" => entity(&part["Item"]),
                 "Delete" => format!("-{}", entity(&part["Key"])),
+                "ConditionCheck" => format!("?{}", entity(&part["Key"])),
                 _ => format!("+{}", entity(&part["Key"])),
             })
             .collect(),
@@ -297,7 +298,9 @@ fn written(operation: &str, asked: &Value) -> Vec<Written> {
         }
     };
     match operation {
-        "TransactWriteItems" => parts(asked).map(|(kind, part)| change(kind, part)).collect(),
+        "TransactWriteItems" => {
+            parts(asked).filter(|(kind, _)| *kind != "ConditionCheck").map(|(kind, part)| change(kind, part)).collect()
+        }
         "PutItem" => vec![change("Put", asked)],
         "DeleteItem" => vec![change("Delete", asked)],
         "UpdateItem" => vec![change("Update", asked)],

@@ -30,6 +30,7 @@ pub fn talk(analysis: Value) -> CallScript {
         duration_seconds: 120,
         user_spoke: true,
         analysis,
+        user_sentiment: None,
         transcript: "Agent: Hello, this is Ivy, an AI.\nUser: Hello!".to_owned(),
     }
 }

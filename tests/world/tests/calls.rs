@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
 
 use ivy_domain::CallId;
-use ivy_flows::ports::Queue;
+use ivy_flows::{planning::PlanJob, ports::Queue};
 use ivy_simulators::{Fault, Persona, Provider, Webhook};
 use ivy_store::{Line, Slot};
 use ivy_world::{Person, QueuedMessage, Reply, World, at, delivery, talk, talks, without_ids};
@@ -538,7 +538,10 @@ async fn a_lost_or_refused_answer_still_rings_once() {
 
 #[tokio::test]
 async fn a_provider_that_takes_nothing_uses_no_attempt_up() {
-    for (status, cause) in [(429, "provider_busy"), (402, "our_account")] {
+    // A missing agent, a number of ours that Retell does not know, a request that it does not read: none is the number's fault.
+    for (status, cause) in
+        [(429, "provider_busy"), (402, "our_account"), (404, "not_found"), (422, "not_found"), (400, "invalid_request")]
+    {
         let (world, mara) = elite().await;
         world.simulators.set_persona(PHONE, logs_a_workout());
         let call = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
@@ -585,7 +588,11 @@ async fn an_attempt_of_unknown_fate_rings_nothing_until_the_sweep_settles_it() {
         if rang == 1 {
             assert_eq!((&settled["state"], &settled["outcome"]), (&json!("completed"), &json!("workout_logged")));
         } else {
-            assert_eq!((&settled["state"], &settled["cause"]), (&json!("retry"), &json!("lease_expired")));
+            assert_eq!(
+                (&settled["state"], &settled["cause"], &settled["attempts"]),
+                (&json!("scheduled"), &json!("provider_unavailable"), &json!(0)),
+                "nothing rang"
+            );
         }
         sweep_every(&world, 15, at("15:00")).await;
         assert_eq!(world.simulators.rings().len(), 1);
@@ -594,6 +601,109 @@ async fn an_attempt_of_unknown_fate_rings_nothing_until_the_sweep_settles_it() {
         assert_eq!(mara.call(&call).await["state"], "completed");
         assert_eq!(world.donations().await, [150]);
     }
+}
+
+#[tokio::test]
+async fn an_outage_of_the_provider_uses_no_attempt_up_and_tells_nobody_of_a_missed_call() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, logs_a_workout());
+    let call = mara.schedule_until("evening_review", at("13:00"), at("13:30")).await;
+    // For twenty minutes neither the request nor any question about it is answered.
+    for _ in 0..6 {
+        world.simulators.faults().next(Provider::Retell, Fault::Status(503));
+    }
+    world.advance_to(at("13:00")).await;
+    sweep_until(&world, at("13:06")).await;
+    let waiting = mara.call(&call).await;
+    assert_eq!((&waiting["state"], &waiting["attempts"]), (&json!("initiating"), &json!(1)));
+    sweep_until(&world, at("13:45")).await;
+    let done = mara.call(&call).await;
+    assert_eq!((&done["state"], &done["attempts"]), (&json!("completed"), &json!(1)), "{:?}", steps(&done));
+    assert_eq!(world.simulators.rings().len(), 1);
+    assert!(mara.messages_of("missed_call_follow_up").await.is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_the_list_does_not_show_yet_rings_no_second_time() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, logs_a_workout());
+    let call = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
+    world.hold_webhooks(true);
+    world.simulators.faults().unlisted(true);
+    world.simulators.faults().next(Provider::Retell, Fault::TimeoutAfterDoingTheWork);
+    world.simulators.faults().after(1, Provider::Retell, Fault::TimeoutBefore);
+    world.advance_to(at("13:00")).await;
+    assert_eq!(world.simulators.rings().len(), 1);
+    sweep_until(&world, at("13:05")).await;
+    let waiting = mara.call(&call).await;
+    assert_eq!((&waiting["state"], &waiting["cause"]), (&json!("scheduled"), &json!("provider_unavailable")));
+    world.simulators.faults().unlisted(false);
+    sweep_until(&world, at("13:20")).await;
+    assert_eq!(world.simulators.rings().len(), 1, "made again under the same key");
+    let done = mara.call(&call).await;
+    assert_eq!((&done["state"], &done["attempts"]), (&json!("completed"), &json!(1)));
+    assert_eq!(world.donations().await, [150]);
+}
+
+#[tokio::test]
+async fn what_the_provider_took_and_did_not_place_is_no_miss() {
+    for (reason, cause, back) in [
+        ("concurrency_limit_reached", "provider_busy", at("13:01")),
+        ("no_concurrency_fallback", "provider_busy", at("13:01")),
+        ("telephony_provider_unavailable", "provider_busy", at("13:01")),
+        ("credit_exhausted", "our_account", at("13:06")),
+        ("no_valid_payment", "our_account", at("13:06")),
+        ("budget_reached", "our_account", at("13:06")),
+    ] {
+        let (world, mara) = elite().await;
+        world.simulators.set_persona(PHONE, Persona::NeverAnswers);
+        let call = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
+        world.hold_webhooks(true);
+        world.advance_to(at("13:00")).await;
+        for webhook in of_retell(&world) {
+            let mut event: Value = serde_json::from_slice(&webhook.body).unwrap();
+            event["call"]["disconnection_reason"] = json!(reason);
+            let told = world.simulators.sign(Provider::Retell, &webhook.path, event.to_string().into_bytes());
+            assert_eq!(world.deliver(&told).await.as_u16(), 204);
+        }
+        world.hold_webhooks(false);
+        let waiting = mara.call(&call).await;
+        let found = [&waiting["state"], &waiting["cause"], &waiting["attempts"]];
+        assert_eq!(found, [&json!("scheduled"), &json!(cause), &json!(0)], "{reason}");
+        world.simulators.set_persona(PHONE, logs_a_workout());
+        world.advance_to(back).await;
+        let done = mara.call(&call).await;
+        assert_eq!((&done["state"], &done["attempts"]), (&json!("completed"), &json!(1)), "{reason}");
+        assert!(mara.messages_of("missed_call_follow_up").await.is_empty(), "no phone rang");
+    }
+}
+
+#[tokio::test]
+async fn what_the_agent_is_told_is_kept_also_where_the_providers_answer_is_lost() {
+    let (world, mara) = elite().await;
+    world.hold_webhooks(true);
+    world.simulators.set_persona(PHONE, Persona::Handset);
+    let call = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
+    world.simulators.faults().next(Provider::Retell, Fault::TimeoutAfterDoingTheWork);
+    world.simulators.faults().next(Provider::Retell, Fault::TimeoutBefore);
+    world.advance_to(at("13:00")).await;
+    assert_eq!(mara.call(&call).await["state"], "initiating");
+    let kept = world.items("transcript").await;
+    assert!(kept.len() == 1 && kept[0].contains_key("context"), "{kept:?}");
+}
+
+#[tokio::test]
+async fn a_pause_that_was_wished_for_in_a_call_is_told_twice_and_answered_once() {
+    let (world, mara) = elite().await;
+    let call = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
+    let job = PlanJob::PauseAfterCall { user_id: mara.id, call_id: call.parse().unwrap() };
+    let wish = delivery(Queue::PlanUsers, &serde_json::to_string(&job).unwrap(), world.now());
+    // They pause by themselves before the wish is carried out, and resume after it.
+    mara.client.post("/api/users/me/pause", json!({"reason": "paused"}), 200).await;
+    assert!(world.deliver_message(&wish).await);
+    mara.client.post("/api/users/me/resume", json!({}), 200).await;
+    assert!(world.deliver_message(&wish).await);
+    assert_eq!(mara.get("/api/users/me").await["status"], "active", "the wish was answered");
 }
 
 #[tokio::test]
@@ -1086,6 +1196,18 @@ async fn a_waiting_retry_can_be_moved_and_its_attempts_stay_made() {
     let call = mara.call(&call).await;
     assert_eq!((&call["state"], &call["attempts"]), (&json!("failed"), &json!(3)));
     assert_eq!(mara.messages_of("missed_call_follow_up").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_waiting_retry_that_is_moved_into_the_night_rings_there_once() {
+    let (world, mara) = elite().await;
+    world.simulators.set_persona(PHONE, Persona::NeverAnswers);
+    let call = mara.schedule_until("evening_review", at("13:00"), at("16:00")).await;
+    world.advance_to(at("13:10")).await;
+    moves(&mara, &call, json!({"scheduled_time": at("22:00")})).await.expect(200);
+    world.advance_to("2026-11-24T09:00:00Z".parse().unwrap()).await;
+    assert_eq!(world.ring_times(), ["13:00", "22:00"]);
+    assert_eq!(mara.call(&call).await["state"], "failed");
 }
 
 #[tokio::test]

@@ -67,6 +67,9 @@ enum End {
         #[serde(default = "yes")]
         spoke: bool,
         analysis: Value,
+        /// Retell's own reading, where it is not that of the analysis.
+        #[serde(default)]
+        user_sentiment: Option<String>,
     },
     Declines,
     NeverAnswers,
@@ -232,7 +235,7 @@ async fn converse(world: &World, script: &Script, manner: Manner, provider_id: &
     let simulators = &world.simulators;
     simulators.faults().duplicate_webhooks(manner == Manner::Twice);
     simulators.faults().reverse_webhooks(manner == Manner::Reversed);
-    let (seconds, spoke, analysis) = match &script.end {
+    let (seconds, spoke, analysis, user_sentiment) = match &script.end {
         End::Declines => {
             simulators.decline(provider_id);
             return unsaid;
@@ -241,7 +244,9 @@ async fn converse(world: &World, script: &Script, manner: Manner, provider_id: &
             world.advance(SignedDuration::from_secs(31)).await;
             return unsaid;
         }
-        End::HangsUp { seconds, spoke, analysis } => (*seconds, *spoke, analysis.clone()),
+        End::HangsUp { seconds, spoke, analysis, user_sentiment } => {
+            (*seconds, *spoke, analysis.clone(), user_sentiment.clone())
+        }
     };
     if !script.inbound {
         simulators.pick_up(provider_id);
@@ -262,7 +267,8 @@ async fn converse(world: &World, script: &Script, manner: Manner, provider_id: &
     }
     let transcript =
         if spoke { "Agent: Hi, this is Ivy, an AI.\nUser: Hello.\n" } else { "Agent: Hi, this is Ivy, an AI.\n" };
-    let talk = CallScript { duration_seconds: seconds, user_spoke: spoke, analysis, transcript: transcript.to_owned() };
+    let transcript = transcript.to_owned();
+    let talk = CallScript { duration_seconds: seconds, user_spoke: spoke, analysis, user_sentiment, transcript };
     simulators.hang_up(provider_id, talk);
     unsaid
 }

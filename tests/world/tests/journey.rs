@@ -12,6 +12,7 @@ fn script(analysis: serde_json::Value) -> Persona {
         duration_seconds: 120,
         user_spoke: true,
         analysis,
+        user_sentiment: None,
         transcript: "Agent: Hello, this is Ivy.\nUser: Hello!".to_owned(),
     })
 }

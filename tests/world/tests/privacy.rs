@@ -117,6 +117,7 @@ impl Journey {
             duration_seconds: 120,
             user_spoke: true,
             analysis,
+            user_sentiment: None,
             transcript: format!("Agent: Hello {FIRST_NAME}.\nUser: {TRANSCRIPT}, at {PHONE}"),
         };
         self.world.simulators.set_persona(PHONE, Persona::Answers(script));

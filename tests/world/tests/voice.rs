@@ -2,6 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
 use ivy_domain::{
     CallId, User, UserId,
     call::{Call, CallType, CallWindow},
@@ -9,7 +18,10 @@ use ivy_domain::{
 use ivy_flows::ports::Queue;
 use ivy_simulators::{CallScript, Provider};
 use ivy_store::{Profile, StoredCall};
-use ivy_world::{Person, World};
+use ivy_world::{
+    Person, QueuedMessage, Setup, World,
+    gate::{Gate, Passage, Ruling, Told},
+};
 use jiff::{SignedDuration, Timestamp, civil::date};
 use serde_json::{Value, json};
 
@@ -31,8 +43,26 @@ async fn picked_up(world: &World, person: &Person, call_type: &str) -> (String, 
     (id, ring)
 }
 
+/// The calls that a person should look at, each with the reason.
+fn reviews(world: &World) -> Vec<(String, String)> {
+    let messages = [world.queues.dead_letters(), world.queues.waiting()].concat();
+    let of_reviews = messages.iter().filter(|message| message.queue == Queue::Reviews);
+    let read = |message: &QueuedMessage| {
+        let review: Value = serde_json::from_str(&message.body).unwrap();
+        let word = |name: &str| review[name].as_str().unwrap().to_owned();
+        (word("call_id"), word("reason"))
+    };
+    of_reviews.map(read).collect()
+}
+
 fn talk(analysis: Value) -> CallScript {
-    CallScript { duration_seconds: 90, user_spoke: true, analysis, transcript: "Agent: Hi.\nUser: Hello.\n".into() }
+    CallScript {
+        duration_seconds: 90,
+        user_spoke: true,
+        analysis,
+        user_sentiment: None,
+        transcript: "Agent: Hi.\nUser: Hello.\n".into(),
+    }
 }
 
 #[tokio::test]
@@ -197,6 +227,30 @@ async fn a_machine_that_only_the_analysis_heard_is_a_miss_in_either_order() {
 }
 
 #[tokio::test]
+async fn a_word_of_danger_is_looked_at_also_where_the_analysis_takes_the_person_for_a_machine() {
+    let world = World::new().await;
+    let person = mara(&world).await;
+    let (id, ring) = picked_up(&world, &person, "evening_review").await;
+    world.hold_webhooks(true);
+    world.simulators.hang_up(&ring, talk(json!({"safety_flag": true})));
+    for webhook in world.simulators.take_webhooks() {
+        if webhook.provider != Provider::Retell {
+            continue;
+        }
+        let mut event: Value = serde_json::from_slice(&webhook.body).unwrap();
+        if event["call"]["call_analysis"].is_object() {
+            event["call"]["call_analysis"]["in_voicemail"] = json!(true);
+        }
+        let body = event.to_string().into_bytes();
+        assert_eq!(world.deliver(&world.simulators.sign(Provider::Retell, "/webhooks/retell", body)).await, 204);
+    }
+    world.hold_webhooks(false);
+    world.settle().await;
+    assert_eq!(person.call(&id).await["state"], "completed", "nobody rings into it as if it had been a machine");
+    assert_eq!(reviews(&world), [(id, "safety".to_owned())]);
+}
+
+#[tokio::test]
 async fn no_retry_rings_in_quiet_hours_that_the_user_did_not_open() {
     let world = World::at("2026-11-23T21:20:00Z").await;
     let person = mara(&world).await;
@@ -216,15 +270,7 @@ async fn a_safety_flag_reaches_people_for_every_tier() {
     let (id, ring) = picked_up(&world, &person, "follow_up").await;
     world.simulators.hang_up(&ring, talk(json!({"safety_flag": "self-harm"})));
     world.settle().await;
-    let reviews: Vec<Value> = world
-        .queues
-        .dead_letters()
-        .iter()
-        .chain(&world.queues.waiting())
-        .filter(|message| message.queue == Queue::Reviews)
-        .map(|message| serde_json::from_str(&message.body).unwrap())
-        .collect();
-    assert!(reviews.iter().any(|review| review["call_id"] == json!(id) && review["reason"] == "safety"), "{reviews:?}");
+    assert!(reviews(&world).contains(&(id, "safety".to_owned())), "{:?}", reviews(&world));
 }
 
 /// People with a call each, all due at the same moment, written as sign-up and planning leave them.
@@ -285,4 +331,58 @@ async fn a_thousand_calls_at_once_with_twenty_slots_are_called_in_time_or_end_wi
     let most = rings.iter().map(|ring| at_once(ring.placed_at)).max().unwrap();
     assert!(most <= 16, "four slots stay free for rescues and inbound calls, but {most} rang at once");
     assert!(dialled >= 48, "the slots were used while the window was open: {dialled}");
+}
+
+/// Once it is armed every transaction takes half a second and then finds another at its items; and one read takes longer than a
+/// tool may go on, if that is wanted.
+#[derive(Debug, Default)]
+struct SlowAndContended {
+    armed: AtomicBool,
+    slow_read: AtomicBool,
+    tries: AtomicU32,
+}
+
+#[async_trait]
+impl Gate for SlowAndContended {
+    async fn enter(&self, passage: &Passage) -> Ruling {
+        let armed = self.armed.load(Ordering::Relaxed);
+        if armed && !passage.writes && self.slow_read.swap(false, Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(1600)).await;
+        }
+        if !armed || passage.operation != "TransactWriteItems" {
+            return Ruling::Pass;
+        }
+        self.tries.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Ruling::Conflict
+    }
+
+    fn told(&self, _: &Passage, _: Told) {}
+
+    async fn end(&self) {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_tool_that_cannot_write_gives_up_while_its_caller_still_listens() {
+    let gate = Arc::new(SlowAndContended::default());
+    let setup = Setup { gate: Some(gate.clone()), table_attempts: 1, ..Setup::default() };
+    let world = Box::pin(World::with("2026-11-23T06:00:00Z", setup)).await;
+    let person = mara(&world).await;
+    let (_, ring) = picked_up(&world, &person, "evening_review").await;
+    gate.armed.store(true, Ordering::Relaxed);
+    let question = world.simulators.use_tool(&ring, "log_workout", &json!({"status": "completed"}));
+    let answer = world.post_webhook(&question).await.expect(200);
+    gate.armed.store(false, Ordering::Relaxed);
+    assert_eq!(answer["ok"], json!(false), "{answer}");
+    let tries = gate.tries.load(Ordering::Relaxed);
+    assert!((1..=3).contains(&tries), "Retell waits three seconds, and the tool went on for {tries} halves of one");
+    gate.slow_read.store(true, Ordering::Relaxed);
+    gate.armed.store(true, Ordering::Relaxed);
+    let answer = world.post_webhook(&question).await.expect(200);
+    gate.armed.store(false, Ordering::Relaxed);
+    assert_eq!(answer["ok"], json!(false), "{answer}");
+    assert_eq!(gate.tries.load(Ordering::Relaxed), tries, "nothing is begun that its caller may not hear of");
+    assert_eq!(person.wallet().await["lifetime_donated"], 0.0);
 }

@@ -11,8 +11,9 @@
 //! 3. no call rings more than three times, or sooner than five minutes after a miss;
 //! 4. no claim lies outside the window (with the grace of retries, and its end at the quiet hours), no ring more than a
 //!    worker's life and a late act of the provider behind its claim, and none comes after a cancellation;
-//! 5. every run comes to an end, with no webhook needed; so from every state a terminal one is reached;
-//! 6. no call sends more than one text;
+//! 5. every run comes to an end, with no webhook needed; so from every state a terminal one is reached. An end stays one, but
+//!    that a completed call may wait again when its analysis says that a machine took it;
+//! 6. no call sends more than one text, and none that never rang sends any;
 //! 7. a phone call has its slot for as long as it lasts, and without a crash every slot is given back;
 //! 8. no transition panics, and none is refused as not allowed or out of time: late news is stale and nothing else.
 //!
@@ -29,7 +30,10 @@ mod world;
 
 use explore::{Explored, explore};
 use scenario::{Flaw, Scenario};
-use steps::{BEHIND_ITS_CLAIM, CANCELLED, COMPLETED, FAILED, GIVEN_UP, IN_THE_GRACE, THREE_RINGS, TWO_SLOTS};
+use steps::{
+    BEHIND_ITS_CLAIM, CANCELLED, CARRIERS_WORD, COMPLETED, FAILED, GIVEN_UP, IN_THE_GRACE, REOPENED, THREE_RINGS,
+    TWO_SLOTS,
+};
 
 fn is_deep() -> bool {
     std::env::var("IVY_MODEL").is_ok_and(|bound| bound == "deep")
@@ -74,6 +78,12 @@ fn an_attempt_that_is_given_up_may_be_tried_again() {
     holds(Scenario::given_up(), &[THREE_RINGS, GIVEN_UP]);
 }
 
+#[test]
+fn the_carriers_word_and_a_machine_change_no_promise() {
+    holds(Scenario::around_the_lease().with_afterthoughts(), &[CARRIERS_WORD, REOPENED]);
+    holds(Scenario::end_of_the_window().with_afterthoughts(), &[CARRIERS_WORD]);
+}
+
 /// Each event is taken once by its marker. The transitions alone would cope as well.
 #[test]
 fn events_may_be_taken_again_and_again() {
@@ -108,7 +118,9 @@ fn a_world_out_of_bounds_is_found() {
     let ladder = || Scenario::whole_ladder().slots(2).without_slot_promises();
     let stuck = "nothing leads on, and the call is not at its end";
     assert_eq!(found(ladder(), Flaw::NoSweep), stuck);
-    assert_eq!(found(ladder(), Flaw::SlowWorker), "a ring that the call does not know of: it is retry");
-    assert_eq!(found(ladder(), Flaw::SlowList), "two attempts ring or talk at once");
+    assert_eq!(found(ladder(), Flaw::SlowWorker), "a ring that the call does not know of: it is scheduled");
+    // It rings no second time, being made again under the same key; but its slot was given away.
+    let slow_list = found(Scenario::whole_ladder().slots(2), Flaw::SlowList);
+    assert_eq!(slow_list, "a phone call without its slot");
     assert_eq!(found(ladder(), Flaw::LongTalk), "two attempts ring or talk at once");
 }

@@ -66,6 +66,8 @@ pub(crate) struct Scenario {
     pub(crate) markers: bool,
     /// Whether the promises about slots are checked. Off, a flaw shows in what the person hears of it.
     pub(crate) slots_judged: bool,
+    /// Whether the carrier has its word on every end, and an analysis may find that a machine took the call.
+    pub(crate) afterthoughts: bool,
     pub(crate) flaw: Option<Flaw>,
 }
 
@@ -92,6 +94,7 @@ impl Scenario {
             faults: 1,
             markers: true,
             slots_judged: true,
+            afterthoughts: false,
             flaw: None,
         }
     }
@@ -146,6 +149,11 @@ impl Scenario {
 
     pub(crate) const fn without_markers(mut self) -> Self {
         self.markers = false;
+        self
+    }
+
+    pub(crate) const fn with_afterthoughts(mut self) -> Self {
+        self.afterthoughts = true;
         self
     }
 

@@ -8,7 +8,7 @@
 
 use std::rc::Rc;
 
-use ivy_domain::call::{Call, CallEvent, CallPolicy, CallState, Start, may_start};
+use ivy_domain::call::{Call, CallEvent, CallPolicy, CallState, PROVIDER_UNAVAILABLE, Start, may_start};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -57,6 +57,7 @@ pub(crate) enum Step {
     Answers(Attempt),
     HangsUp(Attempt, PhoneEnd),
     Webhook(Attempt, News, Released),
+    CarrierTells(Attempt),
     Ask(Told),
     Settled(Released),
     SweepWindow,
@@ -149,7 +150,8 @@ impl Model for Scenario {
             (world.call.state == CallState::Failed, FAILED),
             (ringing.clone().any(|(since, _)| since >= self.closes_at), IN_THE_GRACE),
             (ringing.any(|(since, before)| since >= before), BEHIND_ITS_CLAIM),
-            (world.texts > 0 && world.rings() == 0, TEXT_WITHOUT_RING),
+            (world.call.attempt.as_ref().is_some_and(|attempt| attempt.carrier_end.is_some()), CARRIERS_WORD),
+            (world.call.state == CallState::Retry && world.heard_a_machine(), REOPENED),
             (world.slots.iter().all(|slot| matches!(slot, Slot::Ours { .. })), TWO_SLOTS),
             (world.asked.as_ref().is_some_and(|asked| asked.told != Told::Over && given_up(world, asked)), GIVEN_UP),
         ]
@@ -167,8 +169,9 @@ pub(crate) const FAILED: &str = "failed";
 pub(crate) const IN_THE_GRACE: &str = "a ring after the window";
 /// Claimed in time, and the phone rang some seconds after it: see `World::ring`.
 pub(crate) const BEHIND_ITS_CLAIM: &str = "a ring later than its claim might be";
-/// The text after a miss goes out also when the one attempt so far crashed before it dialled.
-pub(crate) const TEXT_WITHOUT_RING: &str = "a text without a ring";
+pub(crate) const CARRIERS_WORD: &str = "the carrier's word";
+/// A talk that was none: see `PhoneEnd::Machine`.
+pub(crate) const REOPENED: &str = "a completed call that waits again";
 /// The slot of an attempt that is over, not given back for a crash, beside that of the next.
 pub(crate) const TWO_SLOTS: &str = "two slots held";
 pub(crate) const GIVEN_UP: &str = "an attempt that is given up";
@@ -374,6 +377,9 @@ fn provider(scenario: &Scenario, world: &World, steps: &mut Steps) {
             }
             Line::Talking { .. } => {
                 [PhoneEnd::Talked, PhoneEnd::TooShort, PhoneEnd::Voicemail].into_iter().for_each(&mut hang_up);
+                if scenario.afterthoughts {
+                    hang_up(PhoneEnd::Machine);
+                }
             }
             Line::Silent | Line::Over { .. } => {}
         }
@@ -404,15 +410,22 @@ fn webhooks(scenario: &Scenario, world: &World, steps: &mut Steps) {
         let (connected, over) = match phone.line {
             Line::Silent | Line::Ringing { .. } => (false, false),
             Line::Talking { .. } => (true, false),
-            Line::Over { end, .. } => {
-                (matches!(end, PhoneEnd::Talked | PhoneEnd::TooShort | PhoneEnd::Voicemail), true)
-            }
+            Line::Over { end, .. } => (end.had_connected(), true),
         };
         // What is late is late whichever it is: one kind of it is enough.
         let late = !world.is_live() || !world.is_current(attempt);
         for (news, told) in [(News::Started, connected), (News::Ended, over && !late), (News::Analyzed, over)] {
             if told {
                 webhook(scenario, world, attempt, news, steps);
+            }
+        }
+        if let Line::Over { at, end } = phone.line
+            && scenario.afterthoughts
+            && !late
+        {
+            let mut next = world.clone();
+            if next.write(&world.call, &CallEvent::CarrierEnded(end.by_carrier(at)), world.now) {
+                steps.push((Step::CarrierTells(attempt), next));
             }
         }
     }
@@ -467,11 +480,12 @@ fn ask(scenario: &Scenario, world: &World, steps: &mut Steps) {
     };
     match phone.line {
         Line::Silent => {}
-        Line::Ringing { .. } | Line::Talking { .. } => told(Told::Ongoing, Some(world.clone())),
-        Line::Over { .. } => {
+        Line::Ringing { .. } => told(Told::Ringing, Some(world.clone())),
+        Line::Talking { .. } => told(Told::Talking, Some(world.clone())),
+        Line::Over { end, .. } => {
             told(Told::Over, Some(world.clone()));
             // A provider that never learns that the line is dead.
-            told(Told::Ongoing, Some(world.clone()));
+            told(if end.had_connected() { Told::Talking } else { Told::Ringing }, Some(world.clone()));
         }
     }
     if phone.rings == 0 || (!by_id && unlisted(scenario, world, phone)) {
@@ -491,17 +505,31 @@ fn settle_lease(scenario: &Scenario, world: &World, asked: &Asked, steps: &mut S
     let its = |attempt: &Attempt| asked.call.is_current_attempt(Some(&attempt_id(*attempt)), None);
     let Some(attempt) = (0..world.phones.len()).find(its) else { return };
     let mut next = World { asked: None, swept: true, ..world.clone() };
+    let by_carrier = asked.call.attempt.as_ref().and_then(|attempt| attempt.carrier_end.clone());
     let over = match asked.told {
-        Told::Unknown if !given_up(world, asked) => false,
-        Told::Ongoing if !given_up(world, asked) => {
-            accept(&mut next, asked, attempt);
-            false
-        }
         Told::Over => {
             accept(&mut next, asked, attempt);
             next.take(scenario, attempt, News::Ended)
         }
-        Told::Nothing | Told::Unknown | Told::Ongoing => next.write(&asked.call, &CallEvent::LeaseExpired, world.now),
+        Told::Nothing | Told::Unknown | Told::Ringing | Told::Talking if by_carrier.is_some() => {
+            by_carrier.is_some_and(|end| next.write(&asked.call, &CallEvent::Ended(end), world.now))
+        }
+        Told::Unknown if !given_up(world, asked) => false,
+        Told::Ringing if !given_up(world, asked) => {
+            accept(&mut next, asked, attempt);
+            false
+        }
+        // A talk whose beginning was never told is taken as the webhook that did not come.
+        Told::Talking if !given_up(world, asked) => next.take(scenario, attempt, News::Started),
+        // It was never placed: given back, and made again under the same key.
+        Told::Nothing if asked.call.attempt.as_ref().is_some_and(|it| it.provider_call_id.is_none()) => {
+            let retry_at = world.now + SignedDuration::from_secs(45);
+            let event = CallEvent::NotPlaced { cause: PROVIDER_UNAVAILABLE.to_owned(), retry_at };
+            next.write(&asked.call, &event, world.now)
+        }
+        Told::Nothing | Told::Unknown | Told::Ringing | Told::Talking => {
+            next.write(&asked.call, &CallEvent::LeaseExpired, world.now)
+        }
     };
     if over {
         if let Some(faults) = next.faults.checked_sub(1) {

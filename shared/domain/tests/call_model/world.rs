@@ -28,9 +28,40 @@ pub(crate) enum PhoneEnd {
     Talked,
     TooShort,
     Voicemail,
+    /// A machine that only the analysis hears: until then it looks like a talk.
+    Machine,
     NoAnswer,
     Declined,
     NeverRedial,
+}
+
+impl PhoneEnd {
+    pub(crate) const fn had_connected(self) -> bool {
+        match self {
+            Self::Talked | Self::TooShort | Self::Voicemail | Self::Machine => true,
+            Self::NoAnswer | Self::Declined | Self::NeverRedial => false,
+        }
+    }
+
+    const fn seconds(self) -> Option<u32> {
+        match self {
+            Self::Talked | Self::Machine => Some(90),
+            Self::TooShort => Some(5),
+            Self::Voicemail => Some(20),
+            Self::NoAnswer | Self::Declined | Self::NeverRedial => None,
+        }
+    }
+
+    /// The end as the carrier tells it, who knows less.
+    pub(crate) const fn by_carrier(self, at: Timestamp) -> CallEnd {
+        let end = match self {
+            Self::Talked | Self::TooShort | Self::Voicemail | Self::Machine => EndReason::Talked,
+            Self::NoAnswer => EndReason::NoAnswer,
+            Self::Declined => EndReason::Busy,
+            Self::NeverRedial => EndReason::SetupFailed,
+        };
+        CallEnd { at, duration_seconds: self.seconds(), end, user_spoke: None }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,7 +166,8 @@ impl Slot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Told {
     Nothing,
-    Ongoing,
+    Ringing,
+    Talking,
     Over,
     Unknown,
 }
@@ -235,7 +267,9 @@ impl World {
                 return None;
             }
         };
-        if call.state.is_terminal() {
+        // The one way back from an end.
+        let reopened = call.state == CallState::Completed && *event == CallEvent::VoicemailFound;
+        if call.state.is_terminal() && !reopened {
             self.breaks(format!("a call that is {} moves on", call.state.name()));
         }
         if next.state == CallState::Missed || next.attempts > 3 {
@@ -243,6 +277,9 @@ impl World {
         }
         let text = |effect: &&CallEffect| matches!(effect, CallEffect::QueueFollowUp | CallEffect::OfferText);
         self.texts += u8::try_from(effects.iter().filter(text).count()).unwrap();
+        if self.texts > 0 && self.rings() == 0 {
+            self.breaks("a text for a call that never rang");
+        }
         if self.texts > 1 {
             self.breaks("more than one text for one call");
         }
@@ -250,7 +287,7 @@ impl World {
     }
 
     fn store(&mut self, mut call: Call) {
-        // No transition reads the history; it would only make equal states look different.
+        // Transitions read the history of moves only, of which there are none here; it would make equal states look different.
         call.history.clear();
         call.version = self.call.version + 1;
         self.call = Rc::new(call);
@@ -283,15 +320,26 @@ impl World {
             return None;
         }
         let before = self.judge_claim(scenario, read, began);
-        let attempt = self.phones.len();
+        let repeated = (0..self.phones.len()).find(|attempt| self.is_repeated(read, *attempt));
+        let attempt = repeated.unwrap_or(self.phones.len());
         let next = self.apply(read, &CallEvent::Claimed { attempt_id: attempt_id(attempt) }, began)?;
         self.store(next);
         let policy = CallPolicy::default();
         let longest = SignedDuration::from_secs(i64::from(policy.lease_seconds + policy.longest_call_seconds));
         self.slots[slot] = Slot::Ours { attempt, lease_until: began + longest };
-        let line = Line::Silent;
-        self.phones.push(Phone { before, line, rings: 0, rang_at: None, in_flight: None, told: [false; 3] });
+        match repeated {
+            Some(attempt) => self.phones[attempt].before = before,
+            None => {
+                let line = Line::Silent;
+                self.phones.push(Phone { before, line, rings: 0, rang_at: None, in_flight: None, told: [false; 3] });
+            }
+        }
         Some(attempt)
+    }
+
+    /// Whether the next claim of a call makes this attempt again.
+    fn is_repeated(&self, call: &Call, attempt: Attempt) -> bool {
+        call.attempt_to_repeat() == Some(attempt_id(attempt).as_str())
     }
 
     /// Whether a call may be claimed at an instant, by the words of the spec. Until when it may.
@@ -366,6 +414,14 @@ impl World {
                 call = next;
             }
         }
+        let analyzed_machine =
+            matches!((news, self.phones[attempt].line), (News::Analyzed, Line::Over { end: PhoneEnd::Machine, .. }));
+        if analyzed_machine
+            && call.state == CallState::Completed
+            && let Some(next) = self.apply(&call, &CallEvent::VoicemailFound, self.now)
+        {
+            call = next;
+        }
         if call == *before {
             return false;
         }
@@ -388,12 +444,7 @@ impl World {
                 if reason == EndReason::Talked && before.state == CallState::Initiating {
                     events.push(CallEvent::Connected { at: started_at });
                 }
-                let seconds = match end {
-                    PhoneEnd::Talked => Some(90),
-                    PhoneEnd::TooShort => Some(5),
-                    PhoneEnd::Voicemail => Some(20),
-                    PhoneEnd::NoAnswer | PhoneEnd::Declined | PhoneEnd::NeverRedial => None,
-                };
+                let seconds = end.seconds();
                 let user_spoke = Some(end == PhoneEnd::Talked);
                 events.push(CallEvent::Ended(CallEnd { at, duration_seconds: seconds, end: reason, user_spoke }));
             }
@@ -421,6 +472,10 @@ impl World {
         if kept && self.is_over() && self.faults == scenario.faults {
             self.breaks("a slot that nobody gives back");
         }
+    }
+
+    pub(crate) fn heard_a_machine(&self) -> bool {
+        self.phones.iter().any(|phone| matches!(phone.line, Line::Over { end: PhoneEnd::Machine, .. }))
     }
 
     /// Whether nothing can happen to this call any more.
@@ -463,20 +518,20 @@ impl World {
         let shortest = SignedDuration::from_mins(i64::from(SHORTEST_RETRY_MINUTES));
         let fresh_miss = self.last_miss.filter(|at| self.now.duration_since(*at) < shortest);
         (self.instant, self.swept, self.faults, self.texts, fresh_miss).hash(into);
-        (call.state, call.follow_up_queued).hash(into);
+        (call.state, call.follow_up_queued, call.rang).hash(into);
         if self.waits() {
             (call.attempts, call.due_at).hash(into);
         }
         if let Some(attempt) = call.attempt.as_ref().filter(|_| self.is_live()) {
-            let named = attempt.provider_call_id.is_some();
-            (call.attempts, attempt.claimed_at, attempt.lease_until, named).hash(into);
+            let told = (attempt.provider_call_id.is_some(), attempt.carrier_end.is_some());
+            (call.attempts, attempt.claimed_at, attempt.lease_until, told).hash(into);
         }
         let mut workers = self.workers.each_ref().map(|worker| self.worker_key(worker));
         workers.sort_unstable();
         workers.hash(into);
         self.rings().hash(into);
         for (attempt, phone) in self.phones.iter().enumerate() {
-            let current = self.is_live() && self.is_current(attempt);
+            let current = (self.is_live() && self.is_current(attempt)) || self.is_repeated(call, attempt);
             if current || phone.is_live() || phone.in_flight.is_some() {
                 let rang_at = phone.rang_at.filter(|at| self.now.duration_since(*at) <= scenario.list_lag());
                 let before = (phone.rings == 0).then_some(phone.before);
@@ -516,7 +571,7 @@ impl World {
 
 const fn reason(end: PhoneEnd) -> EndReason {
     match end {
-        PhoneEnd::Talked | PhoneEnd::TooShort => EndReason::Talked,
+        PhoneEnd::Talked | PhoneEnd::TooShort | PhoneEnd::Machine => EndReason::Talked,
         PhoneEnd::Voicemail => EndReason::Voicemail,
         PhoneEnd::NoAnswer => EndReason::NoAnswer,
         PhoneEnd::Declined => EndReason::Declined,

@@ -20,6 +20,8 @@ enum Move {
     PutBack(i64),
     Connect,
     End(EndReason, Option<u32>, Option<bool>),
+    CarrierEnd(EndReason, Option<u32>),
+    Machine,
     Lease,
     Close,
     Cancel,
@@ -35,7 +37,14 @@ fn moves() -> impl Strategy<Value = (i64, Move)> {
         Just(EndReason::Screening),
         Just(EndReason::SetupFailed),
         Just(EndReason::NeverRedial),
+        Just(EndReason::NoCapacity),
         Just(EndReason::OurAccount),
+    ];
+    let carrier_reason = prop_oneof![
+        Just(EndReason::Talked),
+        Just(EndReason::NoAnswer),
+        Just(EndReason::Busy),
+        Just(EndReason::SetupFailed),
     ];
     let step = prop_oneof![
         8 => Just(Move::Claim),
@@ -43,6 +52,8 @@ fn moves() -> impl Strategy<Value = (i64, Move)> {
         1 => Just(Move::Refuse),
         3 => (0_i64..1800).prop_map(Move::PutBack),
         2 => Just(Move::Connect),
+        2 => (carrier_reason, proptest::option::of(0_u32..100)).prop_map(|(r, d)| Move::CarrierEnd(r, d)),
+        1 => Just(Move::Machine),
         8 => (reason, proptest::option::of(0_u32..100), any::<Option<bool>>()).prop_map(|(r, d, s)| Move::End(r, d, s)),
         3 => Just(Move::Lease),
         1 => Just(Move::Close),
@@ -83,6 +94,10 @@ proptest! {
                 Move::End(end, duration_seconds, user_spoke) => {
                     CallEvent::Ended(CallEnd { at: now, duration_seconds, end, user_spoke })
                 }
+                Move::CarrierEnd(end, duration_seconds) => {
+                    CallEvent::CarrierEnded(CallEnd { at: now, duration_seconds, end, user_spoke: None })
+                }
+                Move::Machine => CallEvent::VoicemailFound,
                 Move::Lease => CallEvent::LeaseExpired,
                 Move::Close => CallEvent::WindowClosed,
                 Move::Cancel => CallEvent::Cancelled { by: "user".into() },
@@ -95,7 +110,14 @@ proptest! {
                     prop_assert_eq!(error, repeated);
                 }
                 Ok((next, effects)) => {
-                    prop_assert!(!before.state.is_terminal(), "terminal stays terminal");
+                    let reopened = before.state == CallState::Completed && event == CallEvent::VoicemailFound;
+                    prop_assert!(!before.state.is_terminal() || reopened, "terminal stays terminal");
+                    if let (Some(earlier), Some(later)) = (&before.attempt, &next.attempt)
+                        && earlier.id == later.id
+                        && earlier.carrier_end.is_some()
+                    {
+                        prop_assert!(later.lease_until <= earlier.lease_until, "the carrier's word stands");
+                    }
                     if matches!(event, CallEvent::Claimed { .. }) {
                         prop_assert_eq!(may_start(&before, now), Start::Now);
                         let inside = window.opens_at <= now && now < window.closes_at;

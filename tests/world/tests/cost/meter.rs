@@ -89,6 +89,7 @@ impl Cost {
                     actions.extend(passage.entities.iter().map(|entity| match entity.as_bytes()[0] {
                         b'-' => "DeleteItem",
                         b'+' => "UpdateItem",
+                        b'?' => "ConditionCheckItem",
                         _ => "PutItem",
                     }))
                 }
