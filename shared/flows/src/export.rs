@@ -175,8 +175,9 @@ fn profile(user: &User) -> Value {
         .map(|(purpose, said)| (purpose.to_owned(), said.map_or(Value::Null, consent)))
         .collect();
     json!({
-        "id": user.id, "email": user.email, "phone": user.phone, "first_name": user.first_name,
-        "last_name": user.last_name, "name_pronunciation": user.name_pronunciation, "timezone": user.timezone,
+        "id": user.id, "email": user.email, "phone": user.phone, "phone_proven_at": user.phone_proven_at,
+        "first_name": user.first_name, "last_name": user.last_name, "name_pronunciation": user.name_pronunciation,
+        "timezone": user.timezone,
         "day_start": user.day_start, "locale": user.locale, "subscription_type": user.subscription_type.name(),
         "subscription_status": user.subscription_status, "stripe_customer_id": user.stripe_customer_id,
         "stripe_subscription_id": user.stripe_subscription_id, "company_id": user.company_id, "track": user.track,
