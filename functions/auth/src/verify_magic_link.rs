@@ -4,13 +4,13 @@
 use axum::{Json, extract::State};
 use ivy_domain::{Email, Phone};
 use ivy_flows::{
-    Error, Ivy,
+    FieldError, Ivy,
     sign_in::{self, Proof},
 };
 use ivy_runtime::{AppState, CallerAddress, Input, Problem, Sent, Tokens, WriteProblems, input};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::session::{SessionView, one_contact};
+use crate::session::{SessionView, not_one_contact, one_contact};
 
 input! {
     /// Either `token`, or `code` with the `email` or `phone` that it was sent to.
@@ -25,15 +25,38 @@ input! {
         #[schema(value_type = Option<String>, max_length = 16, example = "123456")]
         pub code: Option<Sent<16>>,
     }
+    also(token, email, phone, code) { not_one_proof(token, email, phone, code) }
 }
 
 impl VerificationInput {
     fn proof(self) -> Result<Proof, Problem> {
+        let fault = not_one_proof(Some(&self.token), Some(&self.email), Some(&self.phone), Some(&self.code));
         match (self.token, self.code) {
-            (Some(token), None) if self.email.is_none() && self.phone.is_none() => Ok(Proof::Link { token: token.0 }),
-            (None, Some(code)) => Ok(Proof::Code { contact: one_contact(self.email, self.phone)?, code: code.0 }),
-            _ => Err(Error::invalid("token", "or code with email or phone must be given, and not both").into()),
+            (Some(token), None) if fault.is_none() => Ok(Proof::Link { token: token.0 }),
+            (None, Some(code)) if fault.is_none() => {
+                Ok(Proof::Code { contact: one_contact(self.email, self.phone)?, code: code.0 })
+            }
+            _ => Err(Problem::invalid(fault.into_iter().collect())),
         }
+    }
+}
+
+/// Whether a field was sent. One that could not be read was, and has a fault of its own.
+fn sent<T>(field: Option<&Option<T>>) -> bool {
+    field.is_none_or(Option::is_some)
+}
+
+/// The fault of a request that shows neither a link nor a code with its contact, or both.
+fn not_one_proof(
+    token: Option<&Option<Sent<256>>>,
+    email: Option<&Option<Email>>,
+    phone: Option<&Option<Phone>>,
+    code: Option<&Option<Sent<16>>>,
+) -> Option<FieldError> {
+    match (sent(token), sent(code)) {
+        (false, true) => not_one_contact(email, phone),
+        (true, false) if !sent(email) && !sent(phone) => None,
+        _ => Some(FieldError::new("token", "or code with email or phone must be given, and not both")),
     }
 }
 

@@ -40,7 +40,7 @@ async fn get_call(
     who: SignedIn,
     PathId(id): PathId<CallId>,
 ) -> Result<Json<CallDetailView>, Problem> {
-    let found = ivy.store.call_with_transcript(who.user_id, id).await.map_err(ivy_flows::Error::from)?;
+    let found = ivy.store.call_with_transcript(who.user_id, id, ivy.now()).await.map_err(ivy_flows::Error::from)?;
     let (stored, words) = found.ok_or(ivy_flows::Error::NotFound("call"))?;
     Ok(Json(CallDetailView {
         call: CallView::from(&stored.call),

@@ -5,8 +5,8 @@
 
 use axum::{extract::State, http::StatusCode, response::Response};
 use ivy_domain::{UserId, money::Adjustment};
-use ivy_flows::{Error, Ivy, adjustments, audit::Reason};
-use ivy_runtime::{AppState, Keyed, Operator, Problem, WriteProblems, idempotency, input};
+use ivy_flows::{Ivy, adjustments, audit::Reason};
+use ivy_runtime::{AlwaysKeyed, AppState, Operator, Problem, WriteProblems, idempotency, input};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::view::DonationView;
@@ -44,9 +44,9 @@ pub fn router() -> OpenApiRouter<AppState> {
 async fn log_donation(
     State(ivy): State<Ivy>,
     who: Operator,
-    Keyed { input, key }: Keyed<AdjustmentInput>,
+    AlwaysKeyed { input, key }: AlwaysKeyed<AdjustmentInput>,
 ) -> Result<Response, Problem> {
-    let key = key.ok_or_else(|| Error::invalid("Idempotency-Key", "is required: money moves"))?.of_operator(who);
+    let key = key.of_operator(who);
     let AdjustmentInput { user_id, amount, reason } = input;
     idempotency::once::<DonationView, _, _, _>(&ivy, Some(key), StatusCode::CREATED, |once| {
         let (ivy, reason) = (ivy.clone(), reason.clone());

@@ -92,27 +92,56 @@ input! {
         #[schema(inline)]
         pub parameters: Option<ParametersInput>,
     }
+    also(kind, content, template, parameters) { Words { content, template, parameters }.faults(kind) }
 }
 
 impl NewMessageInput {
     /// What is to be said, or every field that does not go with the others.
     fn saying(&self) -> Result<Saying, Error> {
         let mut wrong = Vec::new();
-        let saying = match self.kind {
-            Kind::Text => self.text(&mut wrong),
-            Kind::Template => self.filled_template(&mut wrong),
-        };
+        let words =
+            Words { content: Some(&self.content), template: Some(&self.template), parameters: Some(&self.parameters) };
+        let saying = words.saying(self.kind, &mut wrong);
         saying.filter(|_| wrong.is_empty()).ok_or(Error::Invalid(wrong))
+    }
+}
+
+/// The fields that make up what is said, each as it was read: `None` for one that could not be, which has a fault of its own.
+struct Words<'a> {
+    content: Option<&'a Option<Text<1600>>>,
+    template: Option<&'a Option<Offered>>,
+    parameters: Option<&'a Option<ParametersInput>>,
+}
+
+/// Whether a field was sent, readable or not.
+fn sent<T>(field: Option<&Option<T>>) -> bool {
+    field.is_none_or(Option::is_some)
+}
+
+impl Words<'_> {
+    fn faults(&self, kind: Option<&Kind>) -> Vec<FieldError> {
+        let mut wrong = Vec::new();
+        if let Some(kind) = kind {
+            self.saying(*kind, &mut wrong);
+        }
+        wrong
+    }
+
+    fn saying(&self, kind: Kind, wrong: &mut Vec<FieldError>) -> Option<Saying> {
+        match kind {
+            Kind::Text => self.text(wrong),
+            Kind::Template => self.filled_template(wrong),
+        }
     }
 
     fn text(&self, wrong: &mut Vec<FieldError>) -> Option<Saying> {
-        if self.template.is_some() {
+        if sent(self.template) {
             wrong.push(FieldError::new("template", "is none of a text"));
         }
-        if self.parameters.is_some() {
+        if sent(self.parameters) {
             wrong.push(FieldError::new("parameters", "is none of a text"));
         }
-        let Some(content) = &self.content else {
+        let Some(content) = self.content? else {
             wrong.push(FieldError::new("content", "is required for a text"));
             return None;
         };
@@ -120,14 +149,14 @@ impl NewMessageInput {
     }
 
     fn filled_template(&self, wrong: &mut Vec<FieldError>) -> Option<Saying> {
-        if self.content.is_some() {
+        if sent(self.content) {
             wrong.push(FieldError::new("content", "is none of a template"));
         }
-        let Some(template) = self.template else {
+        let Some(template) = *self.template? else {
             wrong.push(FieldError::new("template", "is required for a template"));
             return None;
         };
-        let mut open = Open::new(self.parameters.as_ref(), wrong);
+        let mut open = Open::new(self.parameters?.as_ref(), wrong);
         let saying = match template {
             Offered::CompletionCheck => open.required("activity").map(|activity| Saying::CompletionCheck { activity }),
             Offered::RescueSupport => Some(Saying::RescueSupport { minimum_action: open.take("minimum_action") }),

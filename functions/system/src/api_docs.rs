@@ -10,7 +10,7 @@ use serde_json::Value;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Generated from the handlers by a test, which also holds it against them.
-const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
+pub(crate) const DOCUMENT: &str = include_str!("../../../docs/openapi.json");
 
 const STYLE: &str = include_str!("api_docs.css");
 

@@ -62,6 +62,9 @@ pub struct UserView {
     pub email: Option<String>,
     #[schema(example = "+447700900123")]
     pub phone: String,
+    /// When a link or code that was sent to this phone signed its owner in. Before that Ivy neither calls nor writes to it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub phone_proven_at: Option<jiff::Timestamp>,
     pub first_name: String,
     pub last_name: Option<String>,
     pub name_pronunciation: Option<String>,
@@ -122,6 +125,7 @@ impl From<&User> for UserView {
             id: user.id,
             email: text(user.email.as_ref().map(ivy_domain::Email::as_str)),
             phone: user.phone.as_str().to_owned(),
+            phone_proven_at: user.phone_proven_at,
             first_name: user.first_name.as_str().to_owned(),
             last_name: text(user.last_name.as_ref().map(ivy_domain::Text::as_str)),
             name_pronunciation: text(user.name_pronunciation.as_ref().map(ivy_domain::Text::as_str)),

@@ -156,10 +156,11 @@ fn spread(user: UserId, date: Date, window: CallWindow) -> Timestamp {
     window.opens_at + SignedDuration::from_secs(i64::try_from(offset).unwrap_or(0))
 }
 
-/// From when on Ivy could call this user: onboarded, and with both consents.
+/// From when on Ivy could call this user: onboarded, with both consents, and at a phone that is proven theirs.
 fn reachable_since(user: &User, onboarded_at: Timestamp) -> Timestamp {
     let consents = [&user.consents.calls, &user.consents.data_processing];
-    consents.into_iter().flatten().map(|consent| consent.at).fold(onboarded_at, Timestamp::max)
+    let said = consents.into_iter().flatten().map(|consent| consent.at);
+    said.chain(user.phone_proven_at).fold(onboarded_at, Timestamp::max)
 }
 
 /// The slot in which a call of a day was planned, though the window may have moved since.

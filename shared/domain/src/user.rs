@@ -345,6 +345,9 @@ pub struct User {
     pub id: UserId,
     pub email: Option<Email>,
     pub phone: Phone,
+    /// When a link or code that was sent to this phone came back. Until then the number may be anybody's.
+    #[serde(default)]
+    pub phone_proven_at: Option<Timestamp>,
     pub first_name: Text<80>,
     pub last_name: Option<Text<80>>,
     /// How Ivy should say the name.
@@ -396,10 +399,10 @@ impl User {
         LocalDays::of(self)
     }
 
-    /// Whether Ivy may call this user at all: onboarded, active, paid for, and with consent.
+    /// Whether Ivy may call this user at all: onboarded, active, paid for, with consent, and at a phone that is proven theirs.
     #[must_use]
     pub fn may_be_called(&self) -> bool {
-        self.may_be_contacted() && granted(self.consents.calls.as_ref())
+        self.may_be_contacted() && self.phone_proven_at.is_some() && granted(self.consents.calls.as_ref())
     }
 
     /// Whether days are planned for this user: callable now, or as soon as a pause is over that ends by itself.
@@ -419,10 +422,12 @@ impl User {
         due
     }
 
-    /// Whether Ivy may write to this user of its own accord.
+    /// Whether Ivy may write to this user of its own accord: with consent, and at a phone that is proven theirs.
     #[must_use]
     pub fn may_be_messaged(&self) -> bool {
-        granted(self.consents.messages.as_ref()) && granted(self.consents.data_processing.as_ref())
+        self.phone_proven_at.is_some()
+            && granted(self.consents.messages.as_ref())
+            && granted(self.consents.data_processing.as_ref())
     }
 
     /// Whether Ivy may write to this user of its own accord by this channel: not where they said STOP.

@@ -38,6 +38,8 @@ use crate::{
 pub(crate) const PAUSED: &str = "paused";
 /// The cause of a call that was cancelled because its user withdrew a consent.
 pub(crate) const CONSENT_WITHDRAWN: &str = "consent_withdrawn";
+/// The cause of a call that was cancelled because nobody has proven yet that the phone is the user's.
+pub(crate) const PHONE_NOT_PROVEN: &str = "phone_not_proven";
 /// How many calls one change cancels; each takes two writes of a transaction's hundred. More are cancelled when they are due.
 const MOST_WITHDRAWN: usize = 40;
 /// A pause ends within a year, if it has an end.
@@ -62,6 +64,7 @@ impl NewUser {
             id: UserId::generate(now),
             email: self.email,
             phone: self.phone,
+            phone_proven_at: None,
             first_name: self.first_name,
             last_name: self.last_name,
             name_pronunciation: self.name_pronunciation,
@@ -118,7 +121,7 @@ pub fn no_data_processing(granted: bool) -> Option<FieldError> {
 
 /// Signs a person up, and sends them their first sign-in link, in one transaction.
 ///
-/// The link always goes to the phone, so that the first sign-in proves the number that is to ring. Neither answer nor work says
+/// The link always goes to the phone: who signs in with it has proven the number that is to ring. Neither answer nor work says
 /// whether a contact has an account (decision 0006): where the phone has one, none is made and its owner gets the link; where
 /// the e-mail address has one, the new account is made without it. The transactions have the same size.
 ///
@@ -331,9 +334,16 @@ fn put<T>(field: &mut T, change: Option<T>) {
 }
 
 impl UserChanges {
+    fn name_a_contact(&self) -> bool {
+        self.phone.is_some() || self.email.as_ref().is_some_and(Option::is_some)
+    }
+
     fn apply(self, user: &mut User) {
         put(&mut user.email, self.email);
-        put(&mut user.phone, self.phone);
+        if let Some(phone) = self.phone.filter(|phone| *phone != user.phone) {
+            user.phone = phone;
+            user.phone_proven_at = None;
+        }
         put(&mut user.first_name, self.first_name);
         put(&mut user.last_name, self.last_name);
         put(&mut user.name_pronunciation, self.name_pronunciation);
@@ -354,10 +364,12 @@ impl UserChanges {
     }
 }
 
-/// Changes a user. A new zone, window, day or preference plans what remains of today again.
+/// Changes a user. A new zone, window, day or preference plans what remains of today again. A new phone is nobody's until a
+/// link or code that was sent to it signs its owner in: calls that wait are cancelled, and none is planned before.
 ///
 /// # Errors
-/// Conflicts `phone-taken`, `email-taken`; [`Error::Invalid`] for wrong values.
+/// Conflicts `phone-taken`, `email-taken`; [`Error::Invalid`] for wrong values; [`Error::RateLimited`] after five changes of
+/// phone or e-mail address within 15 minutes, to free ones and to others alike.
 pub async fn update_user(ivy: &Ivy, user: UserId, changes: UserChanges) -> Result<User, Error> {
     let mut wrong = Vec::new();
     wrong.extend(changes.obstacles.as_deref().and_then(too_many_obstacles));
@@ -366,6 +378,9 @@ pub async fn update_user(ivy: &Ivy, user: UserId, changes: UserChanges) -> Resul
     }
     if !wrong.is_empty() {
         return Err(Error::Invalid(wrong));
+    }
+    if changes.name_a_contact() {
+        limit_contacts(ivy, user, &changes).await?;
     }
     let changes = &changes;
     until_settled(ivy, || async move {
@@ -377,9 +392,24 @@ pub async fn update_user(ivy: &Ivy, user: UserId, changes: UserChanges) -> Resul
         if changed == *me.user() {
             return Ok(changed);
         }
-        save(ivy, &me, changed, None, now).await
+        let mut transaction = ivy.store.transaction();
+        if changed.phone != me.user().phone {
+            withdraw_calls(ivy, &mut transaction, &me, None, PHONE_NOT_PROVEN, now).await?;
+        }
+        let profile = add_changed_user(ivy, &mut transaction, &me, changed, now)?;
+        commit(transaction, profile).await
     })
     .await
+}
+
+/// Counts a change of phone or e-mail address before anybody looks whether the new one is free: who tries them to learn which
+/// have an account gets few answers, of either kind.
+async fn limit_contacts(ivy: &Ivy, user: UserId, changes: &UserChanges) -> Result<(), Error> {
+    let before = ivy.store.profile(user).await?.ok_or(Error::NotFound("user"))?.user;
+    let mut after = before.clone();
+    changes.clone().apply(&mut after);
+    let another = after.phone != before.phone || (after.email.is_some() && after.email != before.email);
+    if another { sign_in::limit(ivy, "contact_change", &user.to_string()).await } else { Ok(()) }
 }
 
 /// The user as the table has them: to see what a change changes, also that a pause is over.
@@ -398,7 +428,7 @@ pub async fn pause_user(ivy: &Ivy, user: UserId, reason: PauseReason, until: Opt
         let me = as_written(ivy, user).await?;
         let mut transaction = ivy.store.transaction();
         match add_pause(ivy, &mut transaction, &me, reason, until, now).await? {
-            Some(profile) => commit(ivy, transaction, profile).await,
+            Some(profile) => commit(transaction, profile).await,
             None => Ok(me.profile.user),
         }
     })
@@ -460,7 +490,7 @@ pub(crate) async fn pause_after_call(ivy: &Ivy, user: UserId, call: CallId) -> R
         };
         let text = "Your calls are paused, as you asked in our call. Reply RESUME when you want me back.";
         messages::say_if_allowed(&mut transaction, &me, text, now)?;
-        match commit(ivy, transaction, profile).await {
+        match commit(transaction, profile).await {
             Ok(_) => Ok(()),
             Err(error) => Err(error),
         }
@@ -592,7 +622,7 @@ pub async fn set_consents(ivy: &Ivy, user: UserId, choices: ConsentChoices) -> R
             withdraw_calls(ivy, &mut transaction, &me, None, CONSENT_WITHDRAWN, now).await?;
         }
         let profile = add_changed_user(ivy, &mut transaction, &me, changed, now)?;
-        commit(ivy, transaction, profile).await
+        commit(transaction, profile).await
     })
     .await
 }
@@ -618,14 +648,11 @@ pub(crate) async fn withdraw_calls(
 }
 
 /// Commits a changed user; answers them as they are stored.
-async fn commit(ivy: &Ivy, transaction: Transaction<'_>, profile: Profile) -> Result<User, Error> {
+async fn commit(transaction: Transaction<'_>, profile: Profile) -> Result<User, Error> {
     match transaction.commit().await {
         Ok(()) => Ok(User { version: profile.user.version + 1, ..profile.user }),
-        Err(error) if error.failed("phone") || error.failed("email") => {
-            // Who tries numbers to learn which are taken gets few answers.
-            sign_in::limit(ivy, "taken_contact", &profile.user.id.to_string()).await?;
-            Err(taken(if error.failed("phone") { "phone" } else { "email" }))
-        }
+        Err(error) if error.failed("phone") => Err(taken("phone")),
+        Err(error) if error.failed("email") => Err(taken("email")),
         Err(error) => Err(contended(error)),
     }
 }
@@ -665,7 +692,7 @@ pub(crate) async fn save(
     if let Some(once) = once {
         once.keep(&mut transaction, &ivy.store, &profile.user, now);
     }
-    commit(ivy, transaction, profile).await
+    commit(transaction, profile).await
 }
 
 /// Adds a changed profile to a transaction: the profile itself, the ownership of phone and e-mail, the history of consents, the

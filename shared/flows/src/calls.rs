@@ -48,7 +48,7 @@ pub struct NewCall {
 ///
 /// # Errors
 /// [`Error::Invalid`] for a time or window that cannot be; a conflict `calls-not-allowed` for a user without consent, not
-/// onboarded, or paused.
+/// onboarded, paused, or with a phone that nobody has proven.
 pub async fn schedule_call(ivy: &Ivy, user: UserId, new: NewCall, once: Option<&Once<Call>>) -> Result<Call, Error> {
     let new = &new;
     until_settled(ivy, || async move {
@@ -157,7 +157,9 @@ fn holds(call: &Call, line: &Line) -> bool {
 }
 
 fn not_allowed() -> Error {
-    let detail = "Ivy may not call this user: finish onboarding, give consent to calls, or resume.".to_owned();
+    let detail = "Ivy may not call this user: finish onboarding, sign in once with a code that was sent to the phone, \
+                  give consent to calls, or resume."
+        .to_owned();
     Error::Conflict { slug: "calls-not-allowed", detail }
 }
 

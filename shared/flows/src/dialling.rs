@@ -34,7 +34,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    Error, Ivy, calls, messages, metrics,
+    Error, Ivy, accounts, calls, messages, metrics,
     outbox::{DueCall, json},
     ports::{Queue, Queues},
     retrying::{contended, until_settled},
@@ -123,7 +123,9 @@ async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, E
         return end(ivy, &me, &stored, &event, now).await;
     }
     if !me.user().may_be_called() {
-        let event = CallEvent::Cancelled { by: "not_callable".to_owned() };
+        let proven = me.user().phone_proven_at.is_some();
+        let cause = if proven { "not_callable" } else { accounts::PHONE_NOT_PROVEN };
+        let event = CallEvent::Cancelled { by: cause.to_owned() };
         return end(ivy, &me, &stored, &event, now).await;
     }
     let attempt_id = stored.call.attempt_to_repeat().map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);

@@ -3,7 +3,8 @@
 //! ```text
 //! DELETE            profile and its salt gone, phone and e-mail free, sessions ended, waiting calls cancelled,
 //!                   the wish kept with a receipt ── effect ──▶ erase-users, after GRACE
-//! erase-user        the partition page by page, then Retell's calls and Stripe's customer ──▶ tombstone and audit entry
+//! erase-user        the partition page by page, then Retell's calls, Twilio's texts and Stripe's customer
+//!                   ──▶ tombstone and audit entry
 //! ```
 //! Closing deletes the profile, and with it the salt: nothing opens what was sealed with the user's key from then on, wherever
 //! a copy remains, and every flow that loads the user finds nobody. The job waits for [`GRACE`], longer than any function
@@ -21,7 +22,7 @@
 use std::time::Duration;
 
 use ivy_domain::{UserId, values::Contact};
-use ivy_providers::{ProviderError, retell::Retell, stripe::Stripe};
+use ivy_providers::{ProviderError, retell::Retell, stripe::Stripe, twilio::Twilio};
 use ivy_store::{AuditEntry, Erasable, ErasableKind, Erasure, LedgerLine, Transaction};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -55,6 +56,20 @@ const MOST_PAGES: usize = 25;
 const CALLS_PAGE: u32 = 50;
 /// A call that was just ended can be deleted after this.
 const ENDING: Duration = Duration::from_secs(60);
+
+/// Texts that one delivery of the job deletes, each by a request of its own.
+const MOST_TEXTS: usize = 100;
+/// What the phone on the wish is sealed for.
+const SEALED_PHONE: &str = "erasure_phone";
+
+/// Providers that keep something of a person.
+#[derive(Debug, Clone, Copy)]
+pub struct Keepers<'a> {
+    pub retell: &'a Retell,
+    pub twilio: &'a Twilio,
+    /// Absent where nobody pays by Stripe.
+    pub stripe: Option<&'a Stripe>,
+}
 
 /// What a person gets who asks to be forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +121,7 @@ pub async fn delete_user(ivy: &Ivy, user: UserId) -> Result<Receipt, Error> {
             requested_at: now,
             erased_at: None,
             stripe_customer_id: me.user().stripe_customer_id.clone(),
+            phone: Some(ivy.store.keyring().seal(SEALED_PHONE, me.user().phone.as_str())?),
             version: 0,
         };
         let mut transaction = ivy.store.transaction();
@@ -153,13 +169,7 @@ fn release_contacts(ivy: &Ivy, transaction: &mut Transaction<'_>, user: &ivy_dom
 ///
 /// # Errors
 /// When the table, a provider or the queue fails; the job is delivered again and goes on where it was.
-pub async fn erase_user(
-    ivy: &Ivy,
-    retell: &Retell,
-    stripe: Option<&Stripe>,
-    queues: &dyn Queues,
-    job: &EraseJob,
-) -> Result<Erased, Error> {
+pub async fn erase_user(ivy: &Ivy, keepers: Keepers<'_>, queues: &dyn Queues, job: &EraseJob) -> Result<Erased, Error> {
     let wanted = ivy.store.erasure(job.user_id).await?.filter(|erasure| erasure.erased_at.is_none());
     let Some(erasure) = wanted else {
         tracing::info!(event = "nothing_to_erase", receipt_id = job.receipt_id);
@@ -169,10 +179,11 @@ pub async fn erase_user(
         queues.send(Queue::EraseUsers, json(job)?, Duration::ZERO).await?;
         return Ok(Erased::GoesOn);
     }
-    let at_retell = erase_at_retell(retell, job.user_id).await;
-    let at_stripe = erase_at_stripe(stripe, &erasure).await.map(|()| None);
+    let at_retell = erase_at_retell(keepers.retell, job.user_id).await;
+    let at_twilio = erase_at_twilio(ivy, keepers.twilio, &erasure).await;
+    let at_stripe = erase_at_stripe(keepers.stripe, &erasure).await.map(|()| None);
     let mut again = None;
-    for (provider, result) in [("retell", at_retell), ("stripe", at_stripe)] {
+    for (provider, result) in [("retell", at_retell), ("twilio", at_twilio), ("stripe", at_stripe)] {
         again = again.max(patient(ivy, &erasure, provider, result)?);
     }
     if let Some(delay) = again {
@@ -233,6 +244,30 @@ async fn settled(retell: &Retell, user: UserId) -> Result<Option<Duration>, Prov
     Ok((!left.is_empty()).then_some(ENDING))
 }
 
+/// Deletes what Twilio keeps of texts to the person and from them. It keeps them by number, which may be somebody else's by now:
+/// only what was there when the account closed is theirs. Answers when to come again.
+async fn erase_at_twilio(ivy: &Ivy, twilio: &Twilio, erasure: &Erasure) -> Result<Option<Duration>, Error> {
+    let Some(sealed) = &erasure.phone else { return Ok(None) };
+    let phone = ivy.store.keyring().open(SEALED_PHONE, sealed)?;
+    // What was at work when the account closed may have sent one more.
+    let until = erasure.requested_at + GRACE;
+    for _ in 0..2 {
+        let mut kept = twilio.texts_with(&phone).await?;
+        kept.retain(|text| text.created_at.is_none_or(|at| at <= until));
+        if kept.is_empty() {
+            return Ok(None);
+        }
+        for text in kept.iter().take(MOST_TEXTS) {
+            twilio.delete_text(&text.sid).await?;
+        }
+        if kept.len() > MOST_TEXTS {
+            return Ok(Some(Duration::ZERO));
+        }
+    }
+    // The list is behind what was deleted.
+    Ok(Some(ENDING))
+}
+
 /// Deleting a customer ends their subscriptions as well.
 async fn erase_at_stripe(stripe: Option<&Stripe>, erasure: &Erasure) -> Result<(), Error> {
     let Some(customer) = &erasure.stripe_customer_id else { return Ok(()) };
@@ -283,7 +318,7 @@ fn erase_item(transaction: &mut Transaction<'_>, user: UserId, item: &Erasable, 
 
 async fn leave_tombstone(ivy: &Ivy, user: UserId, erasure: &Erasure) -> Result<Erased, Error> {
     let now = ivy.now();
-    let tombstone = Erasure { erased_at: Some(now), stripe_customer_id: None, ..erasure.clone() };
+    let tombstone = Erasure { erased_at: Some(now), stripe_customer_id: None, phone: None, ..erasure.clone() };
     let entry = AuditEntry::new(Uuid::new_v4().to_string(), "erase-user", now);
     let mut transaction = ivy.store.transaction();
     transaction.erasure(user, &tombstone).audit(&erasure.receipt_id, &entry);

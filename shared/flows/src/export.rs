@@ -13,7 +13,7 @@ use ivy_domain::{
     wallet::{Donation, DonationKind, Wallet},
     workout::Workout,
 };
-use ivy_store::{AuditEntry, Exported, Me, Profile, Receipt, ReceiptLine, Transcript};
+use ivy_store::{AuditEntry, Contact, Exported, Me, Profile, Receipt, ReceiptLine, Transcript};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
@@ -56,14 +56,14 @@ pub async fn export_user(ivy: &Ivy, user: ivy_domain::UserId, after: Option<Stri
     let first = after.is_none();
     let (mut position, mut size) = (after, 0);
     // What operators did lies outside of the partition; it is little, and in the first part alone.
-    let acts = async { if first { ivy.store.audit_of(&me.profile).await } else { Ok(Vec::new()) } };
-    let begin = ivy.store.export_page(&me.profile, PAGE, position.as_deref());
+    let acts = async { if first { ivy.store.audit_of(&me.profile, now).await } else { Ok(Vec::new()) } };
+    let begin = ivy.store.export_page(&me.profile, PAGE, position.as_deref(), now);
     let (acts, begin) = tokio::try_join!(Box::pin(acts), Box::pin(begin))?;
     let mut begin = Some(begin);
     loop {
         let page = match begin.take() {
             Some(page) => page,
-            None => ivy.store.export_page(&me.profile, PAGE, position.as_deref()).await?,
+            None => ivy.store.export_page(&me.profile, PAGE, position.as_deref(), now).await?,
         };
         let cut = add_page(ivy, &me.profile, &mut lists, page.items, &mut size, position).await?;
         let full = cut.is_some();
@@ -97,7 +97,7 @@ async fn add_page(
         _ => None,
     };
     let calls: Vec<_> = items.iter().filter_map(|(_, item)| call_id(item)).collect();
-    let words = ivy.store.transcripts(owner, &calls).await?;
+    let words = ivy.store.transcripts(owner, &calls, ivy.now()).await?;
     let mut last = before;
     for (place, item) in items {
         let (list, value) = listed(&item, call_id(&item).and_then(|id| words.get(&id)));
@@ -175,8 +175,9 @@ fn profile(user: &User) -> Value {
         .map(|(purpose, said)| (purpose.to_owned(), said.map_or(Value::Null, consent)))
         .collect();
     json!({
-        "id": user.id, "email": user.email, "phone": user.phone, "first_name": user.first_name,
-        "last_name": user.last_name, "name_pronunciation": user.name_pronunciation, "timezone": user.timezone,
+        "id": user.id, "email": user.email, "phone": user.phone, "phone_proven_at": user.phone_proven_at,
+        "first_name": user.first_name, "last_name": user.last_name, "name_pronunciation": user.name_pronunciation,
+        "timezone": user.timezone,
         "day_start": user.day_start, "locale": user.locale, "subscription_type": user.subscription_type.name(),
         "subscription_status": user.subscription_status, "stripe_customer_id": user.stripe_customer_id,
         "stripe_subscription_id": user.stripe_subscription_id, "company_id": user.company_id, "track": user.track,
@@ -216,8 +217,13 @@ fn present(me: &Me, now: Timestamp) -> Result<Value, Error> {
         "open_plans": progress.agenda.plans().iter().map(workout).collect::<Vec<_>>(),
         "wallet": wallet(&me.wallet(now)),
         "counters": counters,
-        "contact": plain(&me.contact)?,
+        "contact": contact(&me.contact)?,
     }))
+}
+
+fn contact(contact: &Contact) -> Result<Value, Error> {
+    // WhatsApp's id of the user is kept as a keyed hash, which says nothing to anybody.
+    plain(&Contact { whatsapp_user_id: None, ..contact.clone() })
 }
 
 fn wallet(wallet: &Wallet) -> Value {

@@ -29,7 +29,7 @@ use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use crate::{
-    Error, Ivy, audit, calls,
+    Error, Ivy, accounts, audit, calls,
     idempotency::Once,
     metrics,
     outbox::{self, Effect, MessageToSend, json},
@@ -195,8 +195,8 @@ impl Saying {
 /// Queues a message that an operator writes. It is one of our own accord: consent and quiet hours hold for it.
 ///
 /// # Errors
-/// Not found; a conflict `messages-not-allowed` without the user's consent, and `conversation-closed` for free text by WhatsApp
-/// that could only leave later than 24 hours after the user wrote.
+/// Not found; a conflict `messages-not-allowed` without the user's consent or a proven phone, and `conversation-closed` for free
+/// text by WhatsApp that could only leave later than 24 hours after the user wrote.
 pub async fn send_as_operator(
     ivy: &Ivy,
     by: AdminId,
@@ -209,7 +209,9 @@ pub async fn send_as_operator(
         let now = ivy.now();
         let me = ivy.me(user).await?;
         if !me.user().may_be_messaged() {
-            let detail = "This user takes no messages: they gave no consent to them, or took it back.".to_owned();
+            let detail =
+                "This user takes no messages: no consent was given, or it was taken back, or the phone is not proven.";
+            let detail = detail.to_owned();
             return Err(Error::Conflict { slug: "messages-not-allowed", detail });
         }
         let notice = saying.notice(&me)?;
@@ -417,6 +419,9 @@ fn unwanted(me: &Me, message: &Message, now: Timestamp) -> Option<&'static str> 
         return Some("heard_meanwhile");
     }
     let answers = message.answers_inbound_at.is_some() || matches!(message.notice, Some(Notice::SignInLink { .. }));
+    if !answers && me.user().phone_proven_at.is_none() {
+        return Some(accounts::PHONE_NOT_PROVEN);
+    }
     if !answers && !me.user().may_be_messaged_by(message.via) {
         return Some("no_consent");
     }

@@ -4,6 +4,8 @@
 //!   or the code uses up both; five wrong codes use it up as well.
 //! - Whether an account exists shows neither in the answer nor in the work: an unknown contact gets a decoy request that
 //!   nothing opens, written in a transaction of the same size.
+//! - A link or code that was sent to the user's phone proves the phone when it signs them in. Before that Ivy neither rings nor
+//!   writes to it, whatever else was agreed to: anybody can sign up with anybody's number, and sign in by an e-mail address.
 //! - A refresh token is `user.session.number.key.mac`: the token key named in it made the mac, and every live key verifies
 //!   ([`ivy_store::TokenKey`]). Only the newest number of a session is good. For 20 seconds after its rotation
 //!   each older one gets the *same* successor (parallel tabs), also when that was rotated meanwhile; any later use means that a
@@ -24,7 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    Error, Ivy,
+    Error, Ivy, accounts,
     messages::{self, Outgoing},
     outbox::{self, Effect},
     retrying::{contended, until_settled},
@@ -243,10 +245,33 @@ async fn open_session(
         expires_at: now.as_second() + SESSION_SECONDS,
         version: 0,
     };
+    let profile = ivy.store.profile(user).await?.ok_or(Error::Unauthorized)?;
     let mut transaction = ivy.store.transaction();
     transaction.use_sign_in_request(hash, request).session(&session);
+    if proves_the_phone(ivy, hash, &profile) {
+        add_proof(ivy, &mut transaction, user, now).await?;
+    }
     transaction.commit().await.map_err(contended)?;
     Ok(grant(ivy, &session, session.current))
+}
+
+/// Whether a request went to the very phone that the user has now, which nobody has proven yet.
+fn proves_the_phone(ivy: &Ivy, hash: &str, profile: &Profile) -> bool {
+    let phone = Contact::Phone(profile.user.phone.clone());
+    profile.user.phone_proven_at.is_none() && contact_hash(ivy, &phone) == hash
+}
+
+/// Adds to a sign-in that the phone is proven the user's; what remains of the day is planned with it. Sessions from before end:
+/// whoever opened them has not shown that the phone is theirs.
+async fn add_proof(ivy: &Ivy, transaction: &mut Transaction<'_>, user: UserId, now: Timestamp) -> Result<(), Error> {
+    let me = ivy.store.me(user).await?.ok_or(Error::Unauthorized)?;
+    end_all_sessions(ivy, user).await?;
+    let mut changed = me.user().clone();
+    changed.resume_if_due(now);
+    changed.phone_proven_at = Some(now);
+    accounts::add_changed_user(ivy, transaction, &me, changed, now)?;
+    tracing::info!(event = "phone_proven", user_id = %user);
+    Ok(())
 }
 
 fn mac(key: &TokenKey, user: UserId, session: SessionId, number: u64) -> String {

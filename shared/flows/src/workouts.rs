@@ -151,7 +151,7 @@ impl WorkoutChanges {
 /// Changes a workout: its plan while it is open, its status and duration when it is logged or corrected.
 ///
 /// # Errors
-/// Not found; [`Error::Invalid`]; conflicts `not-planned`, `too-late-to-change` and `workout-lies-ahead`.
+/// Not found; [`Error::Invalid`]; conflicts `consent-withdrawn`, `not-planned`, `too-late-to-change` and `workout-lies-ahead`.
 pub async fn update_workout(
     ivy: &Ivy,
     user: UserId,
@@ -164,6 +164,7 @@ pub async fn update_workout(
         let (me, workout) = ivy.store.me_and_workout(user, id).await?;
         let me = me.ok_or(Error::NotFound("user"))?;
         let before = workout.ok_or(Error::NotFound("workout"))?;
+        scores::consented(&me)?;
         check(&before, changes, me.date_at(now), now)?;
         let mut ledger = Ledger::open(ivy, &me, now).await?;
         let mut workout = before.clone();
@@ -212,13 +213,22 @@ fn check(before: &Workout, changes: &WorkoutChanges, today: Date, now: Timestamp
         let detail = "This workout is planned for a day to come. Move its planned_time to today first.".to_owned();
         return Err(Error::Conflict { slug: "workout-lies-ahead", detail });
     }
-    match changes.status {
-        Some(WorkoutStatus::Planned) if !planned => {
-            Err(Error::invalid("status", "must be completed, partial, skipped or rest_day"))
-        }
-        Some(status) if status != before.status && !planned => still_changeable(before, now),
-        _ => Ok(()),
+    if planned {
+        let open = changes.status.is_none_or(|status| status == WorkoutStatus::Planned);
+        return match changes.actual_duration_minutes {
+            Some(_) if open => {
+                Err(Error::invalid("actual_duration_minutes", "must come with the status that logs the workout"))
+            }
+            _ => Ok(()),
+        };
     }
+    if changes.status == Some(WorkoutStatus::Planned) {
+        return Err(Error::invalid("status", "must be completed, partial, skipped or rest_day"));
+    }
+    let other_status = changes.status.is_some_and(|status| status != before.status);
+    let minutes = changes.actual_duration_minutes;
+    let other_minutes = minutes.is_some() && minutes != before.actual_duration_minutes;
+    if other_status || other_minutes { still_changeable(before, now) } else { Ok(()) }
 }
 
 fn change_plan(ivy: &Ivy, me: &ivy_store::Me, workout: &mut Workout, changes: &WorkoutChanges) -> Result<(), Error> {

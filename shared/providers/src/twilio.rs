@@ -46,6 +46,29 @@ pub struct Twilio {
 
 redacted_debug! { Twilio { base_url } }
 
+/// A text of either direction, as Twilio's list has it.
+#[derive(Deserialize)]
+struct Listed {
+    sid: String,
+    #[serde(default, deserialize_with = "lenient::text")]
+    body: Option<String>,
+    #[serde(default, deserialize_with = "lenient::text")]
+    date_created: Option<String>,
+}
+
+impl Listed {
+    fn created_at(&self) -> Option<Timestamp> {
+        self.date_created.as_deref().and_then(|text| rfc2822::parse(text).ok()).map(|at| at.timestamp())
+    }
+}
+
+/// A text that Twilio keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptText {
+    pub sid: String,
+    pub created_at: Option<Timestamp>,
+}
+
 /// Twilio took the message; it is not delivered yet.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Sent {
@@ -87,34 +110,53 @@ impl Twilio {
     /// # Errors
     /// See the module; the same request may be sent again.
     pub async fn find_sms(&self, to: &str, body: &str, since: Timestamp) -> Result<Option<String>, ProviderError> {
+        // The list is by days of UTC.
+        let day = since.to_zoned(TimeZone::UTC).date().to_string();
+        let query = [("To", to), ("From", self.from.as_str()), ("DateSent>", day.as_str()), ("PageSize", "50")];
+        let listed = self.list("twilio_find_sms", &query).await?;
+        let fits = |listed: &Listed| {
+            listed.body.as_deref() == Some(body) && listed.created_at().is_some_and(|created| created >= since)
+        };
+        Ok(listed.into_iter().find(fits).map(|listed| listed.sid))
+    }
+
+    /// The texts to a number and those from it that Twilio keeps; of very many the newest.
+    ///
+    /// # Errors
+    /// See the module; the same request may be sent again.
+    pub async fn texts_with(&self, phone: &str) -> Result<Vec<KeptText>, ProviderError> {
+        let mut kept = Vec::new();
+        for way in ["To", "From"] {
+            let listed = self.list("twilio_list_sms", &[(way, phone), ("PageSize", "1000")]).await?;
+            kept.extend(listed.into_iter().map(|text| KeptText { created_at: text.created_at(), sid: text.sid }));
+        }
+        Ok(kept)
+    }
+
+    /// Deletes what Twilio keeps of a text, of either direction. One that it does not know is deleted.
+    ///
+    /// # Errors
+    /// See the module; the same request may be sent again.
+    pub async fn delete_text(&self, sid: &str) -> Result<(), ProviderError> {
+        let url = endpoint(&self.base_url, &["Accounts", &self.account_sid, "Messages", &format!("{sid}.json")])?;
+        let request = self.http.delete(url).basic_auth(&self.account_sid, Some(self.auth_token.expose_secret()));
+        let answer = exchange("twilio_delete_sms", request).await?;
+        if answer.is_success() || answer.status == 404 { Ok(()) } else { Err(refusal(&answer)) }
+    }
+
+    async fn list(&self, operation: &'static str, query: &[(&str, &str)]) -> Result<Vec<Listed>, ProviderError> {
         #[derive(Deserialize)]
         struct Page {
             messages: Vec<Listed>,
         }
-        #[derive(Deserialize)]
-        struct Listed {
-            sid: String,
-            #[serde(default, deserialize_with = "lenient::text")]
-            body: Option<String>,
-            #[serde(default, deserialize_with = "lenient::text")]
-            date_created: Option<String>,
-        }
         let mut url = endpoint(&self.base_url, &["Accounts", &self.account_sid, "Messages.json"])?;
-        // The list is by days of UTC.
-        let day = since.to_zoned(TimeZone::UTC).date().to_string();
-        let query = [("To", to), ("From", self.from.as_str()), ("DateSent>", day.as_str()), ("PageSize", "50")];
         url.query_pairs_mut().extend_pairs(query);
         let request = self.http.get(url).basic_auth(&self.account_sid, Some(self.auth_token.expose_secret()));
-        let answer = exchange("twilio_find_sms", request).await?;
+        let answer = exchange(operation, request).await?;
         if !answer.is_success() {
             return Err(refusal(&answer));
         }
-        let Page { messages } = answer.success()?;
-        let fits = |listed: &Listed| {
-            let created = listed.date_created.as_deref().and_then(|text| rfc2822::parse(text).ok());
-            listed.body.as_deref() == Some(body) && created.is_some_and(|at| at.timestamp() >= since)
-        };
-        Ok(messages.into_iter().find(fits).map(|listed| listed.sid))
+        answer.success().map(|page: Page| page.messages)
     }
 }
 

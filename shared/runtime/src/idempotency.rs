@@ -3,8 +3,8 @@
 //! A key counts together with a fingerprint of the request: method, path and body. The same key with another
 //! fingerprint is refused by the flow ([`ivy_flows::Error::IdempotencyKeyReused`]); the path is part of it, so that a key
 //! used to reschedule one call never answers for another. Claiming the key and the effect share the flow's transaction;
-//! here it is only read. [`Keyed`] reads key and input together, since both need the body; [`BareKey`] is for requests
-//! whose body nobody reads.
+//! here it is only read. [`Keyed`] reads key and input together, since both need the body, and [`AlwaysKeyed`] where the key
+//! is required; [`BareKey`] is for requests whose body nobody reads.
 
 use std::sync::Arc;
 
@@ -112,6 +112,13 @@ pub struct Keyed<T> {
     pub key: Option<RequestKey>,
 }
 
+/// An input, and the request's idempotency key where there must be one.
+#[derive(Debug, Clone)]
+pub struct AlwaysKeyed<T> {
+    pub input: T,
+    pub key: RequestKey,
+}
+
 /// The idempotency key of a request without an input.
 #[derive(Debug, Clone)]
 pub struct BareKey(pub Option<RequestKey>);
@@ -146,20 +153,38 @@ fn read_key(headers: &HeaderMap) -> Result<Option<String>, FieldError> {
     }
 }
 
+/// Reads input and key. A wrong key is told with the wrong fields of the body.
+async fn read<T: FromFields, S: Send + Sync, K>(
+    request: Request,
+    state: &S,
+    settle: impl Fn(Option<RequestKey>) -> Result<K, FieldError>,
+) -> Result<(T, K), Problem> {
+    let headers = request.headers().clone();
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let body = input::raw_body(request, state).await?;
+    let tied = |key| RequestKey { key, fingerprint: fingerprint(method.as_str(), &path, &body) };
+    match (read_key(&headers).and_then(|key| settle(key.map(tied))), input::parse(&headers, &body)) {
+        (Ok(key), input) => Ok((input?, key)),
+        (Err(fault), Ok(_)) => Err(Problem::invalid(vec![fault])),
+        (Err(fault), Err(problem)) => Err(problem.also(fault)),
+    }
+}
+
 impl<T: FromFields, S: Send + Sync> FromRequest<S> for Keyed<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let headers = request.headers().clone();
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let body = input::raw_body(request, state).await?;
-        // A wrong key is told with the wrong fields of the body.
-        let (key, input) = match (read_key(&headers), input::parse(&headers, &body)) {
-            (Ok(key), input) => (key, input?),
-            (Err(fault), Ok(_)) => return Err(Problem::invalid(vec![fault])),
-            (Err(fault), Err(problem)) => return Err(problem.also(fault)),
-        };
-        let key = key.map(|key| RequestKey { key, fingerprint: fingerprint(method.as_str(), &path, &body) });
+        let (input, key) = read(request, state, Ok).await?;
+        Ok(Self { input, key })
+    }
+}
+
+impl<T: FromFields, S: Send + Sync> FromRequest<S> for AlwaysKeyed<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let required = |key: Option<RequestKey>| key.ok_or_else(|| FieldError::new(HEADER, "is required"));
+        let (input, key) = read(request, state, required).await?;
         Ok(Self { input, key })
     }
 }

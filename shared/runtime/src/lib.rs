@@ -29,7 +29,7 @@ pub mod webhook;
 
 pub use auth::{AppState, CompanyAdmin, Operator, Own, PathId, SignedIn, Tokens};
 pub use caller::CallerAddress;
-pub use idempotency::{BareKey, Keyed, RequestKey};
+pub use idempotency::{AlwaysKeyed, BareKey, Keyed, RequestKey};
 pub use input::{Change, Input, Patch, Query, Sent, SentCursor};
 pub use minutes::Minutes;
 pub use page::{Cursor, Limit, Page};

@@ -323,7 +323,7 @@ impl Told {
     }
 }
 
-/// What was said in a call, sealed; gone 90 days after it.
+/// What was said in a call, sealed; gone 90 days after the call's end.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Transcript {
     #[serde(default)]
@@ -444,6 +444,12 @@ fn counters_from(mut item: Item, cipher: &UserCipher) -> Result<Counters, StoreE
         counters.markers = serde_json::from_str(&words).map_err(|e| StoreError::unreadable("counters", e))?;
     }
     Ok(counters)
+}
+
+/// Whether an item is within its time. The table deletes what is past it, up to two days late; until then nobody is shown it.
+pub(crate) fn is_in_time(item: &Item, now: Timestamp) -> bool {
+    let expires_at = item.get("expires_at").and_then(|value| value.as_n().ok()).and_then(|at| at.parse::<i64>().ok());
+    expires_at.is_none_or(|at| at > now.as_second())
 }
 
 pub(crate) fn entity_of(item: &Item) -> &str {

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Item, MarkerEntry, PageOf, Profile, Receipt, ScoreEntry, Session, Store, StoreError, StoredCall, Transcript,
     UserCipher,
-    entities::{entity_of, from_item, string_of},
+    entities::{entity_of, from_item, is_in_time, string_of},
     history::{marker, receipt},
     keys,
     reads::{open_message, string},
@@ -45,6 +45,9 @@ pub struct Erasure {
     /// What Stripe knows the person by, until it has forgotten them.
     #[serde(default)]
     pub stripe_customer_id: Option<String>,
+    /// Their phone, by which Twilio keeps texts, sealed with the master key, until these are deleted.
+    #[serde(default)]
+    pub phone: Option<String>,
     #[serde(default)]
     pub version: u64,
 }
@@ -114,27 +117,29 @@ impl Store {
     }
 
     /// A page of everything that a user has in lists, opened with their cipher, each with its place. An item of a kind that is not known is an
-    /// error. Present state, transcripts and what is ours alone are left out: others bring them, or nobody.
+    /// error. Present state, transcripts and what is ours alone are left out: others bring them, or nobody. So is what is past its time.
     pub async fn export_page(
         &self,
         profile: &Profile,
         limit: u32,
         after: Option<&str>,
+        now: Timestamp,
     ) -> Result<PageOf<(String, Exported)>, StoreError> {
         let page = self.partition(profile.user.id, limit, after).await?;
         let mut items = Vec::new();
-        for item in page.items {
+        for item in page.items.into_iter().filter(|item| is_in_time(item, now)) {
             let sk = string_of(&item, "sk").unwrap_or_default().to_owned();
             items.extend(exported(item, &profile.cipher)?.map(|opened| (sk, opened)));
         }
         Ok(PageOf { items, next: page.next })
     }
 
-    /// What was said in some calls, opened, by call. One batch.
+    /// What was said in some calls, as long as it is kept, opened, by call. One batch.
     pub async fn transcripts(
         &self,
         profile: &Profile,
         calls: &[CallId],
+        now: Timestamp,
     ) -> Result<HashMap<CallId, Transcript>, StoreError> {
         if calls.is_empty() {
             return Ok(HashMap::new());
@@ -142,7 +147,7 @@ impl Store {
         let user = profile.user.id;
         let items = self.batch_get(calls.iter().map(|id| keys::transcript(user, *id)).collect()).await?;
         let mut found = HashMap::new();
-        for item in items {
+        for item in items.into_iter().filter(|item| is_in_time(item, now)) {
             let id = string_of(&item, "sk").and_then(|sk| sk.split_once('#')).and_then(|(_, id)| id.parse().ok());
             let id: CallId = id.ok_or_else(|| StoreError::unreadable("transcript", "its key"))?;
             found.insert(id, Transcript::open(item, &profile.cipher)?);
@@ -151,7 +156,7 @@ impl Store {
     }
 
     /// What was done about a user that may be asked after, oldest first, with the reasons opened. A query for every megabyte.
-    pub async fn audit_of(&self, profile: &Profile) -> Result<Vec<AuditEntry>, StoreError> {
+    pub async fn audit_of(&self, profile: &Profile, now: Timestamp) -> Result<Vec<AuditEntry>, StoreError> {
         let mut found = Vec::new();
         let mut start = None;
         loop {
@@ -164,7 +169,7 @@ impl Store {
                 .consistent_read(true)
                 .set_exclusive_start_key(start);
             let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
-            for item in answer.items.unwrap_or_default() {
+            for item in answer.items.unwrap_or_default().into_iter().filter(|item| is_in_time(item, now)) {
                 let entry: AuditEntry = from_item("audit", item)?;
                 let open = |sealed: &String| profile.cipher.open("audit_reason", sealed);
                 let reason = entry.reason.as_ref().map(open).transpose()?;

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     AdminAccount, Contact, IdempotencyRecord, Item, Line, Me, MessageOwner, Profile, Session, SignInRequest, Slot,
     Store, StoreError, StoredCall, Transcript, UserCipher,
-    entities::{entity_of, from_item, profile_from, string_of},
+    entities::{entity_of, from_item, is_in_time, profile_from, string_of},
     keys::{self, Key},
 };
 
@@ -280,11 +280,12 @@ impl Store {
         Ok(PageOf { items: page.items.into_iter().map(SealedMessage).collect(), next: page.next })
     }
 
-    /// A call with its owner's profile and what was said in it. One batch.
+    /// A call with its owner's profile and what was said in it, as long as that is kept. One batch.
     pub async fn call_with_transcript(
         &self,
         user: UserId,
         id: CallId,
+        now: Timestamp,
     ) -> Result<Option<(StoredCall, Transcript)>, StoreError> {
         let keys = [keys::profile(user), keys::call(user, id), keys::transcript(user, id)];
         let mut items = self.batch_get(keys.to_vec()).await?;
@@ -292,7 +293,8 @@ impl Store {
             return Ok(None);
         };
         let cipher = profile_from(profile, &self.keyring)?.cipher;
-        let words = take(&mut items, &keys[2]).map(|item| Transcript::open(item, &cipher)).transpose()?;
+        let words = take(&mut items, &keys[2]).filter(|item| is_in_time(item, now));
+        let words = words.map(|item| Transcript::open(item, &cipher)).transpose()?;
         let words = words.unwrap_or_default();
         Ok(Some((from_item("call", call)?, words)))
     }

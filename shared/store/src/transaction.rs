@@ -428,7 +428,7 @@ impl Transaction<'_> {
         self.put("call", keys::call(call.user_id, call.id), item, &Expect::Version(call.version))
     }
 
-    /// What was said in a call, sealed with the user's key.
+    /// What was said in a call, sealed with the user's key. Kept from the call's end, however late it is told.
     pub fn transcript(
         &mut self,
         call: &StoredCall,
@@ -442,6 +442,7 @@ impl Transaction<'_> {
             ("recording_url", &words.recording_url),
             ("context", &words.context),
         ];
+        let since = call.call.ended_at.unwrap_or(now);
         let key = keys::transcript(call.call.user_id, call.call.id);
         let mut update = Update::builder()
             .table_name(&self.store.table)
@@ -449,7 +450,7 @@ impl Transaction<'_> {
             .expression_attribute_names("#entity", "entity")
             .expression_attribute_values(":entity", string("transcript"))
             .expression_attribute_names("#expires", "expires_at")
-            .expression_attribute_values(":expires", expires(now, TRANSCRIPT_SECONDS));
+            .expression_attribute_values(":expires", expires(since, TRANSCRIPT_SECONDS));
         let mut terms = vec!["#entity = :entity".to_owned(), "#expires = :expires".to_owned()];
         for (field, text) in fields {
             let Some(text) = text else { continue };

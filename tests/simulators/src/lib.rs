@@ -27,7 +27,7 @@ mod whatsapp;
 mod whatsapp_admin;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -153,6 +153,8 @@ pub(crate) struct State {
     pub(crate) phones: BTreeMap<String, handset::Phone>,
     /// Idempotency key of create-phone-call to the call and the time it was made at.
     pub(crate) idempotency: HashMap<String, (String, Timestamp)>,
+    /// Ids of texts that Twilio was told to delete. The phone that they went to keeps them.
+    pub(crate) deleted_texts: HashSet<String>,
     /// Stripe's customers: id and e-mail address.
     pub(crate) customers: BTreeMap<String, String>,
     /// What is set up at Retell, Meta and Twilio.
@@ -251,6 +253,16 @@ impl Simulators {
     /// Somebody who pays, as if they had gone through Stripe's checkout.
     pub fn add_customer(&self, id: &str, email: &str) {
         self.inner.state().customers.insert(id.to_owned(), email.to_owned());
+    }
+
+    /// The ids of the texts with a phone that Twilio keeps, of either direction.
+    #[must_use]
+    pub fn texts_at_twilio(&self, phone: &str) -> Vec<String> {
+        [true, false]
+            .into_iter()
+            .flat_map(|from_ivy| self.inner.texts(phone, from_ivy))
+            .map(|entry| entry.message.id)
+            .collect()
     }
 
     /// The customers that Stripe keeps: id and e-mail address.

@@ -80,6 +80,7 @@ fn router(inner: Arc<Inner>) -> Router {
         .layer(faulty(Provider::WhatsApp));
     let twilio = Router::new()
         .route("/2010-04-01/Accounts/{account_sid}/Messages.json", post(twilio::messages).get(twilio::list_messages))
+        .route("/2010-04-01/Accounts/{account_sid}/Messages/{file}", delete(twilio::delete_message))
         .route("/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers.json", get(twilio_admin::list_numbers))
         .route("/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers/{file}", post(twilio_admin::update_number))
         .layer(faulty(Provider::Twilio));

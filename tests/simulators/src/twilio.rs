@@ -8,7 +8,7 @@ use axum::{
     body::Bytes,
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
@@ -125,7 +125,7 @@ pub(crate) async fn messages(
     server::json(StatusCode::CREATED, &answer)
 }
 
-/// `GET /Accounts/{account_sid}/Messages.json`: what was taken, by recipient and day of UTC, newest first.
+/// `GET /Accounts/{account_sid}/Messages.json`: what is kept, by recipient or sender and day of UTC, newest first.
 pub(crate) async fn list_messages(
     State(inner): State<Arc<Inner>>,
     Path(account_sid): Path<String>,
@@ -135,7 +135,14 @@ pub(crate) async fn list_messages(
     if let Some(refused) = unauthorised(&inner, &headers, &account_sid) {
         return refused;
     }
-    let Some(to) = filter.get("To") else { return error(StatusCode::BAD_REQUEST, 20_001, "To is needed here") };
+    let (phone, from_ivy) = match (filter.get("To"), filter.get("From")) {
+        (Some(to), _) => (to, true),
+        (None, Some(from)) => (from, false),
+        (None, None) => return error(StatusCode::BAD_REQUEST, 20_001, "To or From is needed here"),
+    };
+    let ours = inner.secrets.twilio_from.as_str();
+    let (from, to, direction) =
+        if from_ivy { (ours, phone.as_str(), "outbound-api") } else { (phone.as_str(), ours, "inbound") };
     let since = filter.get("DateSent>").map(|day| day.parse::<Date>());
     let since = match since.transpose() {
         Ok(since) => since,
@@ -143,19 +150,49 @@ pub(crate) async fn list_messages(
     };
     let of_day = |at: Timestamp| since.is_none_or(|since| at.to_zoned(TimeZone::UTC).date() >= since);
     let mut messages: Vec<Value> = inner
-        .thread(to)
+        .texts(phone, from_ivy)
         .into_iter()
-        .filter(|entry| entry.from_ivy && entry.message.via == Via::Sms && of_day(entry.message.at))
+        .filter(|entry| of_day(entry.message.at))
         .map(|entry| {
-            json!({"sid": entry.message.id, "body": entry.message.text, "to": to, "from": inner.secrets.twilio_from,
-                   "status": entry.status, "date_created": rfc_2822(entry.message.at), "direction": "outbound-api"})
+            json!({"sid": entry.message.id, "body": entry.message.text, "to": to, "from": from, "status": entry.status,
+                   "date_created": rfc_2822(entry.message.at), "direction": direction})
         })
         .collect();
     messages.reverse();
     server::json(StatusCode::OK, &json!({"messages": messages, "page": 0, "page_size": 50, "next_page_uri": null}))
 }
 
+/// `DELETE /Accounts/{account_sid}/Messages/{sid}.json`: Twilio forgets a text; the phone that it went to does not.
+pub(crate) async fn delete_message(
+    State(inner): State<Arc<Inner>>,
+    Path((account_sid, file)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(refused) = unauthorised(&inner, &headers, &account_sid) {
+        return refused;
+    }
+    let sid = file.strip_suffix(".json").unwrap_or(&file);
+    let mut state = inner.state();
+    let is_it = |entry: &ThreadEntry| entry.message.via == Via::Sms && entry.message.id == sid;
+    let known = state.phones.values().any(|phone| phone.thread.iter().any(is_it));
+    if known && state.deleted_texts.insert(sid.to_owned()) {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    error(StatusCode::NOT_FOUND, 20_404, "The requested resource was not found")
+}
+
 impl Inner {
+    /// The texts to a phone, or those from it, that are not deleted, oldest first.
+    pub(crate) fn texts(&self, phone: &str, from_ivy: bool) -> Vec<ThreadEntry> {
+        let mut texts = self.thread(phone);
+        let state = self.state();
+        texts.retain(|entry| {
+            let kept = !state.deleted_texts.contains(&entry.message.id);
+            entry.from_ivy == from_ivy && entry.message.via == Via::Sms && kept
+        });
+        texts
+    }
+
     /// `sent` and `delivered`, or `undelivered` for a number that nobody has.
     fn call_back(self: &Arc<Self>, callback: Option<Url>, to: &str, id: &str) {
         let dead = self.persona(to, "") == Persona::DeadNumber;

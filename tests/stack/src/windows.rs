@@ -110,6 +110,7 @@ fn pro_user(id: UserId, zone: &Zone, now: Timestamp) -> User {
         id,
         email: None,
         phone: "+447700900000".parse().unwrap(),
+        phone_proven_at: Some(now),
         first_name: "Nobody".parse().unwrap(),
         last_name: None,
         name_pronunciation: None,

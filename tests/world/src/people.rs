@@ -209,6 +209,21 @@ impl Person {
         self.get("/api/users/me/wallet").await
     }
 
+    /// Signs in anew with the code that arrives at a phone, and goes on with that session.
+    ///
+    /// # Panics
+    /// When the phone is not theirs.
+    pub async fn signs_in_at(&self, world: &World, phone: &str) {
+        let anyone = world.client();
+        anyone.post("/api/auth/magic-link", json!({"phone": phone}), 202).await;
+        world.settle().await;
+        let proof = json!({"phone": phone, "code": world.code_for(phone)});
+        let session = anyone.post("/api/auth/verify", proof, 200).await;
+        assert_eq!(session["user_id"], self.id.to_string());
+        *self.client.session.as_ref().unwrap().lock().await = Tokens::of(&session, world.now());
+        world.settle().await;
+    }
+
     /// Plans a workout and answers its id.
     pub async fn plan(&self, activity: &str, time: jiff::Timestamp) -> String {
         let body = json!({"planned_activity": activity, "planned_time": time, "planned_duration_minutes": 30});

@@ -296,8 +296,8 @@ impl World {
             // No function consumes them: people do.
             Queue::OutboxDead | Queue::Reviews => return false,
             Queue::EraseUsers => {
-                let (retell, stripe) = (self.retell.clone(), Some(self.stripe.clone()));
-                let clients = ivy_users::erase_user::Clients { retell, stripe, queues };
+                let (twilio, stripe) = (self.twilio.clone(), Some(self.stripe.clone()));
+                let clients = ivy_users::erase_user::Clients { retell, twilio, stripe, queues };
                 let handler = move |record| ivy_users::erase_user::erase_user(ivy.clone(), clients.clone(), record);
                 Box::pin(batch::handle_sqs(event, "world", handler)).await
             }

@@ -1036,3 +1036,49 @@ async fn metas_challenge_is_answered_to_meta_alone() {
         assert!(!reply.text.contains("11582012"));
     }
 }
+
+// ---- Whose phone it is ----
+
+/// Anybody could sign up with somebody else's number and an address of their own, sign in by the address, and have Ivy ring.
+#[tokio::test]
+async fn a_number_that_nobody_proved_neither_rings_nor_gets_messages() {
+    let world = World::new().await;
+    signed_up_by_mail(&world).await;
+    let session = verify(&world.client(), json!({"token": mailed_token(&world)})).await.expect(200);
+    let mut client = world.client();
+    client.token = Some(session["access_token"].as_str().unwrap().to_owned());
+    let answers = json!({
+        "track": "fitness", "morning_window": {"start": "07:30", "end": "09:00"},
+        "evening_window": {"start": "18:00", "end": "20:00"},
+        "consents": {"calls": true, "messages": true, "data_processing": true},
+    });
+    let user = client.post("/api/users/me/onboard", answers, 200).await;
+    assert_eq!(user["phone_proven_at"], Value::Null);
+    world.settle().await;
+    for (path, body) in [
+        ("/api/calls", json!({"call_type": "follow_up", "scheduled_time": "2026-11-23T08:00:00Z"})),
+        ("/api/calls/initiate", json!({"call_type": "rescue"})),
+    ] {
+        client.try_post(path, &body).await.problem(409, "calls-not-allowed");
+    }
+    let plan = json!({"planned_activity": "a run", "planned_time": "2026-11-23T06:10:00Z"});
+    let run = client.post("/api/workouts", plan, 201).await["id"].as_str().unwrap().to_owned();
+    client.patch(&format!("/api/workouts/{run}"), json!({"status": "completed"}), 200).await;
+    world.plan_day("2026-11-23T03:00:00Z".parse().unwrap()).await;
+    world.advance_to("2026-11-23T09:30:00Z".parse().unwrap()).await;
+    assert!(world.simulators.rings().is_empty());
+    assert_eq!(world.simulators.handset(PHONE).len(), 1, "the link of the sign-up, and nothing else");
+    // Its owner shows that the phone is theirs: whoever was in without it is out, and the day is planned.
+    request(&world, json!({"phone": PHONE})).await.expect(202);
+    let proven = verify(&world.client(), json!({"phone": PHONE, "code": world.code_for(PHONE)})).await.expect(200);
+    refresh(&world, session["refresh_token"].as_str().unwrap()).await.problem(401, "unauthorized");
+    let mut owner = world.client();
+    owner.token = Some(proven["access_token"].as_str().unwrap().to_owned());
+    assert_eq!(owner.get("/api/users/me", 200).await["phone_proven_at"], "2026-11-23T09:30:00Z");
+    world.advance_to("2026-11-23T20:30:00Z".parse().unwrap()).await;
+    assert!(!world.simulators.rings().is_empty());
+    // Once proven, no other way in ends it.
+    request(&world, json!({"email": EMAIL})).await.expect(202);
+    verify(&world.client(), json!({"token": mailed_token(&world)})).await.expect(200);
+    refresh(&world, proven["refresh_token"].as_str().unwrap()).await.expect(200);
+}

@@ -12,8 +12,11 @@ use std::{
 };
 
 use aws_sdk_dynamodb::types::{KeySchemaElement, ProjectionType};
+use axum::{body::Body, http::Request};
+use ivy_runtime::{config::HttpConfig, http::harden};
 use ivy_world::{TABLE, World, api};
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 use yaml_rust2::{Yaml, YamlLoader};
 
 /// Served by `api-docs` beside its own page, so it has a route and no function of its own.
@@ -68,7 +71,7 @@ fn template() -> Yaml {
     YamlLoader::load_from_str(&text).unwrap().remove(0)
 }
 
-/// Answers `OPTIONS` of all paths; no operation of the document.
+/// Answers `OPTIONS` of all paths, and the methods that they lack; no operation of the document.
 const PREFLIGHT: &str = "answer-preflight";
 
 /// A function of the template: its name and the routes that lead to it.
@@ -182,16 +185,44 @@ fn routes_operations_functions_and_binaries_are_the_same() {
     assert_eq!(deployed, binaries(), "the template's functions and the binaries");
 }
 
-/// A browser asks before it calls: of each path of the API, and of no other.
+/// A browser asks before it calls, and a method that is not there is told: of each path of the API, and of no other.
 #[test]
-fn every_path_of_the_api_answers_preflight() {
+fn every_path_of_the_api_answers_preflight_and_wrong_methods() {
     let functions = template_functions();
     let preflight = functions.iter().find(|function| function.name == PREFLIGHT).unwrap();
     let paths = operations().into_iter().filter_map(|operation| {
         let path = operation.route.split_once(' ').unwrap().1;
-        path.starts_with("/api/").then(|| format!("OPTIONS {path}"))
+        path.starts_with("/api/").then(|| format!("ANY {path}"))
     });
     assert_eq!(preflight.routes, paths.collect::<BTreeSet<_>>());
+}
+
+#[tokio::test]
+async fn a_method_that_a_path_lacks_is_answered_with_those_it_has() {
+    const ORIGIN: &str = "https://app.ivy.test";
+    let app = harden(ivy_system::answer_preflight::router(), &HttpConfig::for_testing());
+    let ask = async |method: &str, path: &str, asks: bool| {
+        let mut request = Request::builder().method(method).uri(path).header("origin", ORIGIN);
+        if asks {
+            request = request.header("access-control-request-method", "PATCH");
+        }
+        app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    };
+    let document = openapi();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let known: BTreeSet<String> = methods.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
+        let path = path.replace("{id}", "me").replace("{name}", "x");
+        for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"] {
+            let answer = ask(method, &path, false).await;
+            assert_eq!(answer.status(), 405, "{method} {path}");
+            assert_eq!(answer.headers()["access-control-allow-origin"], ORIGIN);
+            assert_eq!(answer.headers()["content-type"], "application/problem+json");
+            let allowed = answer.headers()["allow"].to_str().unwrap();
+            assert_eq!(allowed.split(", ").map(str::to_owned).collect::<BTreeSet<_>>(), known, "{method} {path}");
+        }
+        assert_eq!(ask("OPTIONS", &path, true).await.status(), 204, "{path}");
+    }
+    assert_eq!(ask("PUT", "/api/nothing", false).await.status(), 404);
 }
 
 /// What the gateway answers by itself is a problem document that pages of other origins can read, whose status is that of the answer.
@@ -208,7 +239,9 @@ fn the_gateways_own_answers_are_problem_documents() {
         assert_eq!(header("X-Request-Id"), "context.requestId", "{kind}");
         let status = response["StatusCode"].as_i64().unwrap();
         if status == 429 {
-            assert!(!header("Retry-After").is_empty() && !header("RateLimit").is_empty(), "{kind}");
+            for name in ["Retry-After", "RateLimit", "RateLimit-Policy"] {
+                assert!(!header(name).is_empty(), "{kind} lacks {name}");
+            }
         }
         let body = response["ResponseTemplates"]["application/json"].as_str().unwrap();
         let body: Value = serde_json::from_str(body).unwrap();

@@ -66,6 +66,8 @@ async fn lived(world: &World) -> Person {
     mara.client.post_once("/api/workouts", "3f1c7e52-0b1e-4a51-9d3e-8f6f2f1d7a10", &body).await.expect(201);
     mara.log(&workout, "completed").await;
     world.writes(&mara, "Qxsaid").await;
+    world.simulators.reply_sms(PHONE, "Qxsaid");
+    world.settle().await;
     world.simulators.set_on_whatsapp(PHONE, false);
     let workout = mara.plan("Qxactivity", at("12:00")).await;
     mara.log(&workout, "completed").await;
@@ -102,6 +104,7 @@ async fn traces(world: &World, user: UserId) -> Vec<String> {
     for call in world.simulators.calls() {
         found.push(format!("a call at Retell: {}", call.call_id));
     }
+    found.extend(world.simulators.texts_at_twilio(PHONE).iter().map(|id| format!("a text at Twilio: {id}")));
     found.extend(world.simulators.customers().keys().map(|id| format!("{id} at Stripe")));
     found.extend(
         world.timers.set_timers().into_iter().filter(|t| t.body.contains(&id) || t.name.contains(&id)).map(|t| t.name),
@@ -153,6 +156,7 @@ async fn everything_is_gone_but_the_tombstone_and_the_sums() {
     ] {
         assert!(kinds.iter().any(|known| known == kind), "no {kind} was there, so this proves little");
     }
+    assert!(world.simulators.texts_at_twilio(PHONE).len() >= 3, "texts of either direction");
     let receipt = mara.client.delete("/api/users/me", 202).await;
     assert_eq!(receipt["requested_at"], "2026-11-23T12:00:00Z");
     assert_eq!(receipt["erased_by"], "2026-11-24T12:00:00Z");
@@ -285,7 +289,7 @@ struct OneFault {
 #[async_trait]
 impl Gate for OneFault {
     async fn enter(&self, passage: &Passage) -> Ruling {
-        let counts = matches!(passage.party, Party::Table | Party::Retell | Party::Queue);
+        let counts = matches!(passage.party, Party::Table | Party::Retell | Party::Twilio | Party::Queue);
         if counts && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)) == Ok(1) {
             return self.ruling;
         }

@@ -93,9 +93,20 @@ async fn it_holds_everything_opened_and_nothing_of_ours() {
     let profile_item = world.items("user").await.remove(0);
     let mut ours: Vec<String> =
         vec![profile_item["salt"].as_s().unwrap().clone(), profile_item["phone"].as_s().unwrap().clone()];
-    for entity in ["message", "marker", "transcript", "sign_in", "phone"] {
+    assert!(world.items("contact").await[0].contains_key("whatsapp_user_id"), "so this proves little");
+    for entity in ["message", "marker", "transcript", "sign_in", "phone", "contact"] {
         for item in world.items(entity).await {
-            let sealed = ["body", "notice", "provider_id", "marker", "transcript", "context", "link_hash", "code_hash"];
+            let sealed = [
+                "body",
+                "notice",
+                "provider_id",
+                "marker",
+                "transcript",
+                "context",
+                "link_hash",
+                "code_hash",
+                "whatsapp_user_id",
+            ];
             ours.extend(sealed.iter().filter_map(|name| item.get(*name)?.as_s().ok().cloned()));
         }
     }
@@ -188,4 +199,33 @@ async fn its_description_names_every_kind_of_the_partition() {
             assert!(described.contains(&format!("`{field}`")), "docs/export.md says nothing of {section}.{field}");
         }
     }
+}
+
+/// The table deletes late, and an analysis that came late prolonged what it told.
+#[tokio::test]
+async fn what_was_said_is_shown_for_90_days_from_the_calls_end() {
+    let world = World::new().await;
+    let mara = lived(&world).await;
+    let talked = mara.calls().await.into_iter().find(|call| call["state"] == "completed").unwrap();
+    let path = format!("/api/calls/{}", talked["id"].as_str().unwrap());
+    let ended_at: jiff::Timestamp = mara.get(&path).await["ended_at"].as_str().unwrap().parse().unwrap();
+    let over = ended_at + SignedDuration::from_hours(90 * 24);
+    let mut kept_until: Vec<String> =
+        world.items("transcript").await.iter().map(|item| item["expires_at"].as_n().unwrap().clone()).collect();
+    kept_until.retain(|at| *at == over.as_second().to_string());
+    assert_eq!(kept_until.len(), 1);
+    let said = async || {
+        mara.signs_in_at(&world, PHONE).await;
+        let export = mara.get("/api/users/me/export").await;
+        let exported = export["calls"].as_array().unwrap().iter().find(|call| call["id"] == talked["id"]).unwrap();
+        (mara.get(&path).await["transcript"].clone(), exported["transcript"].clone(), ids(&export["sessions"]).len())
+    };
+    world.clock.set(over - SignedDuration::from_mins(2));
+    let (shown, exported, sessions) = said().await;
+    assert!(shown.is_string() && exported.is_string());
+    assert_eq!(sessions, 1, "the session of 90 days ago is over");
+    world.clock.set(over + SignedDuration::from_secs(1));
+    let (shown, exported, _) = said().await;
+    assert_eq!((shown, exported), (Value::Null, Value::Null));
+    assert!(!world.items("transcript").await.is_empty(), "the table has not deleted it yet");
 }

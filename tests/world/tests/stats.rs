@@ -550,11 +550,18 @@ async fn without_consent_to_the_processing_of_data_nothing_new_is_recorded() {
         ("/api/users/me/life-markers", json!({"text": "took the stairs"})),
         ("/api/workouts", plan),
     ];
+    let planned = mara.plan("a walk", world.now() + SignedDuration::from_mins(30)).await;
+    let logs = async || {
+        let path = format!("/api/workouts/{planned}");
+        let headers = [("content-type", "application/json")];
+        mara.client.send(axum::http::Method::PATCH, &path, &headers, r#"{"status": "completed"}"#).await
+    };
     set(false).await;
     let before = world.snapshot().await;
     for (path, body) in &attempts {
         mara.client.try_post(path, body).await.problem(409, "consent-withdrawn");
     }
+    logs().await.problem(409, "consent-withdrawn");
     world.assert_nothing_written(&before).await;
     // What is theirs they can still see and delete.
     mara.get("/api/users/me/transformation").await;
@@ -563,4 +570,5 @@ async fn without_consent_to_the_processing_of_data_nothing_new_is_recorded() {
     for (path, body) in &attempts {
         mara.client.try_post(path, body).await.expect(201);
     }
+    logs().await.expect(200);
 }

@@ -368,20 +368,84 @@ async fn a_new_number_takes_nothing_of_the_old_ones_along() {
     world.settle().await;
     let code = world.code_for(PHONE);
     mara.client.patch("/api/users/me", json!({"phone": NEW}), 200).await;
+    world.settle().await;
     world
         .client()
         .try_post("/api/auth/verify", &json!({"phone": PHONE, "code": code}))
         .await
         .problem(401, "unauthorized");
+    mara.signs_in_at(&world, NEW).await;
     // Free text needs a message from the number itself; the template goes to the new one.
-    let before = world.simulators.handset(PHONE).len();
+    let (before, link) = (world.simulators.handset(PHONE).len(), world.simulators.handset(NEW).len());
     completes(&world, &mara).await;
     world.settle().await;
     assert_eq!(world.simulators.handset(PHONE).len(), before);
-    assert_eq!(world.simulators.handset(NEW).len(), 1);
+    assert_eq!(world.simulators.handset(NEW).len(), link + 1);
     assert_eq!(mara.messages_of("completion_confirmation").await[0]["status"], "delivered");
     assert_eq!(mara.messages_of("completion_confirmation").await[0]["via"], "whatsapp");
     // The old number is free, and what it writes is nobody's.
     let someone = world.person(PHONE).join(&world).await;
     assert_ne!(someone.id, mara.id);
+}
+
+/// A change of the phone was enough to have Ivy ring and write to anybody's number.
+#[tokio::test]
+async fn a_new_number_neither_rings_nor_gets_messages_before_it_is_proven() {
+    const NEW: &str = "+447700900168";
+    let (world, mara) = joined().await;
+    assert!(mara.get("/api/users/me").await["phone_proven_at"].is_string());
+    let same = mara.client.patch("/api/users/me", json!({"phone": PHONE}), 200).await;
+    assert!(same["phone_proven_at"].is_string(), "it is the number that was proven");
+    let waiting = mara.calls().await.len();
+    assert!(waiting > 0);
+    let changed = mara.client.patch("/api/users/me", json!({"phone": NEW}), 200).await;
+    assert_eq!(changed["phone_proven_at"], Value::Null);
+    world.settle().await;
+    for call in mara.calls().await {
+        let call = mara.call(call["id"].as_str().unwrap()).await;
+        assert_eq!((&call["state"], &call["cause"]), (&json!("cancelled"), &json!("phone_not_proven")), "{call}");
+    }
+    let now = json!({"call_type": "rescue"});
+    mara.client.try_post("/api/calls/initiate", &now).await.problem(409, "calls-not-allowed");
+    world.advance_to(at("10:00")).await;
+    completes(&world, &mara).await;
+    world.settle().await;
+    assert!(world.simulators.rings().is_empty());
+    assert!(world.simulators.handset(NEW).is_empty());
+    // The day is planned again at once, for the number that came back.
+    mara.signs_in_at(&world, NEW).await;
+    assert!(mara.get("/api/users/me").await["phone_proven_at"].is_string());
+    assert!(calls(&mara).await.iter().any(|call| call.ends_with(" scheduled")), "{:?}", calls(&mara).await);
+    world.advance_to(at("20:30")).await;
+    assert!(!world.simulators.rings().is_empty());
+}
+
+/// Free and taken ones are counted alike: who tries numbers or addresses learns of few whether they have an account.
+#[tokio::test]
+async fn changes_of_phone_and_address_are_counted_whether_or_not_they_are_free() {
+    let world = World::new().await;
+    Box::pin(world.person(PHONE).not_onboarded().join(&world)).await;
+    let wanders = async |own: &str, taken: bool| {
+        let someone = world.person(own).not_onboarded().join(&world).await;
+        let patch = async |body: Value| {
+            let headers = [("content-type", "application/json")];
+            someone.client.send(axum::http::Method::PATCH, "/api/users/me", &headers, body.to_string()).await
+        };
+        for number in 0..5 {
+            // Other changes, and the same contact again, are not counted.
+            patch(json!({"first_name": format!("Mira {number}")})).await.expect(200);
+            if taken {
+                patch(json!({"phone": PHONE})).await.problem(409, "phone-taken");
+            } else {
+                let address = json!({"email": format!("{number}{}@example.com", &own[1..])});
+                patch(address.clone()).await.expect(200);
+                patch(address).await.expect(200);
+            }
+        }
+        patch(json!({"phone": PHONE})).await.problem(429, "rate-limited");
+        patch(json!({"phone": format!("{}9", &own[..own.len() - 1])})).await.problem(429, "rate-limited");
+        patch(json!({"email": null})).await.expect(200);
+    };
+    wanders("+447700900171", true).await;
+    wanders("+447700900172", false).await;
 }

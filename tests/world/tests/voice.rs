@@ -284,7 +284,8 @@ async fn crowd(world: &World, people: u32, due_at: Timestamp, closes_at: Timesta
             "locale": "en-GB", "subscription_type": "b2c_pro", "subscription_status": "active", "track": "fitness",
             "weekly_goal": 3, "preferred_days": [], "communication_preference": "calls", "obstacles": [],
             "status": "active", "consents": {"calls": consent, "messages": consent, "data_processing": consent},
-            "created_at": world.now(), "updated_at": world.now(), "onboarded_at": world.now(), "version": 0,
+            "created_at": world.now(), "updated_at": world.now(), "onboarded_at": world.now(), "phone_proven_at": world.now(),
+            "version": 0,
         }))
         .unwrap();
         let store = &world.ivy.store;

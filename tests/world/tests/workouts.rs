@@ -369,6 +369,29 @@ async fn a_workout_can_be_changed_for_a_week_from_when_it_was_logged_first() {
     delete(&mara, &run).await.problem(409, "too-late-to-change");
 }
 
+/// Minutes are what was logged as much as the status is: they could be changed for ever.
+#[tokio::test]
+async fn minutes_are_changed_as_long_as_the_rest_of_what_was_logged() {
+    let (world, mara) = noon().await;
+    let run = mara.plan("Run", world.now()).await;
+    let path = format!("/api/workouts/{run}");
+    let early = mara.client.patch(&path, json!({"actual_duration_minutes": 30}), 422).await;
+    assert_eq!(early["errors"][0]["field"], "actual_duration_minutes");
+    let planned = mara.client.patch(&path, json!({"status": "planned", "actual_duration_minutes": 30}), 422).await;
+    assert_eq!(planned["errors"], early["errors"]);
+    mara.client.patch(&path, json!({"status": "completed", "actual_duration_minutes": 30}), 200).await;
+    world.advance(days(7)).await;
+    mara.client.patch(&path, json!({"actual_duration_minutes": 40}), 200).await;
+    world.advance(SignedDuration::from_secs(1)).await;
+    let late = mara.client.patch(&path, json!({"actual_duration_minutes": 50}), 409).await;
+    assert_eq!(late["type"], "/problems/too-late-to-change");
+    let late = mara.client.patch(&path, json!({"status": "completed", "actual_duration_minutes": 50}), 409).await;
+    assert_eq!(late["type"], "/problems/too-late-to-change");
+    // What changes nothing is no change.
+    let same = mara.client.patch(&path, json!({"status": "completed", "actual_duration_minutes": 40}), 200).await;
+    assert_eq!(same["actual_duration_minutes"], 40);
+}
+
 /// A call agreed on something for today, without a time. Deleted, it went on to be a commitment that was missed.
 #[tokio::test]
 async fn a_plan_of_a_call_without_a_time_is_no_commitment_once_it_is_deleted() {

@@ -9,7 +9,8 @@ use ivy_users::erase_user::{Clients, erase_user};
 async fn main() -> ExitCode {
     ivy_runtime::start::run(async |start| {
         let queues = start.queues(&[Queue::EraseUsers])?;
-        let clients = Clients { retell: start.retell()?, stripe: start.stripe()?, queues };
+        let (retell, twilio, stripe) = (start.retell()?, start.twilio()?, start.stripe()?);
+        let clients = Clients { retell, twilio, stripe, queues };
         let ivy = start.ivy().clone();
         ivy_runtime::batch::serve_sqs(move |record| erase_user(ivy.clone(), clients.clone(), record)).await
     })

@@ -46,6 +46,7 @@ pub(crate) fn user() -> User {
         "created_at": "2026-01-01T12:00:00Z",
         "updated_at": "2026-01-01T12:00:00Z",
         "onboarded_at": "2026-01-01T12:00:00Z",
+        "phone_proven_at": "2026-01-01T12:00:00Z",
         "version": 1
     }))
     .unwrap()

@@ -100,6 +100,10 @@ fn the_onboarding_call_takes_the_first_window_after_sign_up() {
     let next: Vec<_> = calls_for(&late, date(2026, 11, 25), &new).into_iter().map(|call| call.call_type).collect();
     assert_eq!(next, [Onboarding, EveningReview]);
     assert_eq!(calls_for(&late, date(2026, 11, 24), &new), [], "nothing before onboarding");
+    let unproven_till_noon = with(|user| user.phone_proven_at = Some(at("2026-11-24T12:00:00Z")));
+    let first: Vec<_> =
+        calls_for(&unproven_till_noon, date(2026, 11, 24), &new).into_iter().map(|call| call.call_type).collect();
+    assert_eq!(first.last(), Some(&Onboarding), "in the first window after the proof");
 }
 
 fn onboarding_on(user: &User, date: Date, history: CallHistory) -> Vec<(Channel, jiff::Timestamp)> {
@@ -189,6 +193,7 @@ fn nobody_is_called_who_may_not_be() {
     assert_eq!(types(&with(|user| user.status = UserStatus::Paused), day), []);
     assert_eq!(types(&with(|user| user.consents.calls = None), day), []);
     assert_eq!(types(&with(|user| user.onboarded_at = None), day), []);
+    assert_eq!(types(&with(|user| user.phone_proven_at = None), day), []);
     assert_eq!(types(&with(|user| user.morning_window = None), day), [EveningReview]);
 }
 

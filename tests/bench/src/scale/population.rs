@@ -127,6 +127,7 @@ pub(crate) fn somebody(tier: Tier) -> Result<User, Failure> {
         id: UserId::derive(DATE, &["somebody"]),
         email: None,
         phone: "+447700900001".parse().because("a phone number")?,
+        phone_proven_at: Some(onboarded_at),
         first_name: "Mara".to_owned().try_into().because("a name")?,
         last_name: None,
         name_pronunciation: None,

@@ -95,7 +95,48 @@ const ALLOWED_UNSEEN: [(&str, &str, &str); 14] = [
     ("send-message-worker", "DeleteItem", "a message that is sent anew forgets the provider's id"),
 ];
 
-/// Each role allows what its function was seen to do, and no write that it was not seen to make.
+/// Reads that roles allow and no row of the file makes. A new entry needs a reason; the list may only shrink.
+const ALLOWED_UNSEEN_READS: &[(&str, &[&str], &str)] = &[
+    ("end-session", &["Query"], "signing out everywhere"),
+    ("onboard-user", &["GetItem"], "the charity, where the process does not know it; a kept answer"),
+    ("update-user", &["GetItem"], "the charity; what phone and address were"),
+    ("update-workout", &["GetItem"], "a workout that was moved to another day; the charity"),
+    ("get-workout", &["GetItem"], "a workout that was moved to another day"),
+    ("delete-workout", &["GetItem"], "a workout that was moved to another day; the charity"),
+    ("get-stats", &["GetItem"], "the charity"),
+    ("get-wallet", &["GetItem"], "the charity; a company's limit"),
+    ("get-impact", &["GetItem"], "the charity"),
+    ("record-score", &["GetItem"], "a kept answer"),
+    ("record-marker", &["GetItem"], "a kept answer"),
+    ("list-charities", &["Query"], "the list, where the process does not know it"),
+    ("schedule-call", &["GetItem"], "a kept answer"),
+    ("reschedule-call", &["GetItem"], "a kept answer"),
+    ("upcoming-calls", &["BatchGetItem"], "the calls that the index names"),
+    (
+        "retell-webhook",
+        &["GetItem", "Query"],
+        "the charity, a call back that was agreed on; the calls that a pause withdraws",
+    ),
+    ("retell-inbound", &["GetItem", "BatchGetItem", "Query"], "whose the number is, the line; the user; the slots"),
+    (
+        "retell-function",
+        &["GetItem", "BatchGetItem", "Query"],
+        "a call back, the charity; the call; what a pause withdraws",
+    ),
+    ("twilio-status", &["GetItem", "BatchGetItem", "Query"], "whose the message is; the user; what a miss leads to"),
+    (
+        "twilio-sms",
+        &["GetItem", "BatchGetItem", "Query"],
+        "whose the number is; the user; the calls that STOP withdraws",
+    ),
+    ("whatsapp-webhook", &["Query"], "the calls that STOP withdraws"),
+    ("send-reminders", &["Query"], "the plans of the hour"),
+    ("plan-users", &["GetItem"], "the receipt of a month; the charity"),
+    ("sweep-calls", &["GetItem", "BatchGetItem"], "the line; the calls that the index names"),
+    ("send-message-worker", &["GetItem"], "whether the user's line is busy"),
+];
+
+/// Each role allows what its function was seen to do, and nothing that it was not seen to do.
 #[track_caller]
 fn roles(rows: &Rows) {
     let mut done: BTreeMap<&str, BTreeSet<&'static str>> = BTreeMap::new();
@@ -119,8 +160,11 @@ fn roles(rows: &Rows) {
                 wrong.push(format!("{name} may not {action}, and does"));
             }
         }
-        for action in ["PutItem", "UpdateItem", "DeleteItem"] {
-            let known = ALLOWED_UNSEEN.iter().any(|(function, unseen, _)| (*function, *unseen) == (name, action));
+        for action in ["GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem", "DeleteItem"] {
+            let known = ALLOWED_UNSEEN.iter().any(|(function, unseen, _)| (*function, *unseen) == (name, action))
+                || ALLOWED_UNSEEN_READS
+                    .iter()
+                    .any(|(function, unseen, _)| *function == name && unseen.contains(&action));
             if allowed.contains(action) && !done.contains(action) && !known {
                 wrong.push(format!("{name} may {action}, and is never seen to"));
             }

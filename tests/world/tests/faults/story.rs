@@ -154,7 +154,7 @@ async fn person(driver: &Driver, name: &'static str, seed: u64, zone: &str, tier
         "morning_window": {"start": "07:30", "end": "09:00"}, "evening_window": {"start": "18:00", "end": "20:00"},
         "preferred_days": preferred, "company_id": company, "communication_preference": preference, "obstacles": [], "status": "active",
         "consents": {"calls": consent, "messages": consent, "data_processing": consent},
-        "created_at": now, "updated_at": now, "onboarded_at": now, "version": 0,
+        "created_at": now, "updated_at": now, "onboarded_at": now, "phone_proven_at": now, "version": 0,
     }))
     .unwrap();
     let store = &world.ivy.store;
