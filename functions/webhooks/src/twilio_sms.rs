@@ -60,7 +60,8 @@ async fn twilio_sms(
                 _ => InboundContent::Text(sms.body),
             };
             let id = sms.message_sid;
-            let inbound = Inbound { via: Via::Sms, id, from: Sender::phone(from), content, at: ivy.now() };
+            let (from, at) = (Sender::phone(from), ivy.now());
+            let inbound = Inbound { via: Via::Sms, id, from, content, replies_to: None, at };
             if let Received::Stranger { answer: true } = inbound::inbound_message(&ivy, &inbound).await? {
                 answer = Some(inbound::TO_STRANGERS);
             }

@@ -9,7 +9,7 @@ use ivy_domain::message::MessageStatus;
 use ivy_flows::{
     Ivy,
     carrier::{self, CarrierStatus},
-    messages::{self, StatusReport},
+    messages::{self, StatusReport, WentTo},
 };
 use ivy_providers::{
     Failure, Secret,
@@ -98,5 +98,6 @@ fn report<'a>(status: &'a twilio::MessageStatus, ours: Option<&str>) -> Option<S
     });
     let failure = (moved_to == MessageStatus::Failed).then(|| messages::failure(class, status.error_code));
     let owner = ours.and_then(messages::owner_of_callback_data);
-    Some(StatusReport { provider: "twilio", provider_id: &status.message_sid, owner, status: moved_to, failure, class })
+    let (provider_id, went_to) = (&status.message_sid, WentTo::default());
+    Some(StatusReport { provider: "twilio", provider_id, owner, went_to, status: moved_to, failure, class })
 }

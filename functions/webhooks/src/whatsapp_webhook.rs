@@ -9,7 +9,7 @@ use ivy_domain::message::{MessageStatus, Via};
 use ivy_flows::{
     Ivy,
     inbound::{self, Inbound, InboundContent, Received, Sender},
-    messages::{self, StatusReport},
+    messages::{self, StatusReport, WentTo},
 };
 use ivy_providers::{
     Failure, Secret,
@@ -89,7 +89,8 @@ fn read(message: &InboundMessage, ivy: &Ivy) -> Option<Inbound> {
     };
     // A time ahead of ours is not believed: it would keep the conversation's window open for longer.
     let at = message.sent_at().map_or_else(|| ivy.now(), |at| at.min(ivy.now()));
-    Some(Inbound { via: Via::Whatsapp, id: message.id.clone(), from, content, at })
+    let replies_to = message.context.as_ref().and_then(|context| context.id.clone());
+    Some(Inbound { via: Via::Whatsapp, id: message.id.clone(), from, content, replies_to, at })
 }
 
 fn report(status: &Status) -> Option<StatusReport<'_>> {
@@ -106,5 +107,12 @@ fn report(status: &Status) -> Option<StatusReport<'_>> {
     });
     let failure = (moved_to == MessageStatus::Failed).then(|| messages::failure(class, status.error_code()));
     let owner = status.biz_opaque_callback_data.as_deref().and_then(messages::owner_of_callback_data);
-    Some(StatusReport { provider: "whatsapp", provider_id: &status.id, owner, status: moved_to, failure, class })
+    // What failed went to nobody.
+    let arrives = moved_to != MessageStatus::Failed;
+    let went_to = WentTo {
+        phone: status.recipient_id.as_deref(),
+        whatsapp_user_id: status.recipient_user_id.as_deref().filter(|_| arrives),
+    };
+    let provider_id = &status.id;
+    Some(StatusReport { provider: "whatsapp", provider_id, owner, went_to, status: moved_to, failure, class })
 }

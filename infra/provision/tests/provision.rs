@@ -144,7 +144,7 @@ async fn applying_sets_everything_up_and_applying_again_does_nothing() {
     assert_eq!(setup.retell_numbers[0]["inbound_agents"], bound("ivy-dev-welcome"));
     assert_eq!(setup.retell_numbers[0]["outbound_agents"], bound("ivy-dev-premium"));
     assert_eq!(setup.retell_numbers[0]["inbound_webhook_url"], format!("{API}/webhooks/retell/inbound"));
-    assert_eq!(setup.twilio_numbers[0]["sms_url"], format!("{API}/webhooks/twilio/sms"));
+    assert_eq!(setup.twilio_numbers[0]["sms_url"], format!("{API}/webhooks/twilio/sms#rc=3&rp=all"));
     assert_eq!(setup.twilio_numbers[0]["status_callback"], format!("{API}/webhooks/twilio"));
 
     let plan = world.plan().await;

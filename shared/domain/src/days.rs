@@ -326,6 +326,20 @@ mod tests {
     }
 
     #[test]
+    fn every_zone_shows_a_full_hour_at_the_beginning_of_a_quarter_and_once() {
+        let six = Time::constant(18, 0, 0, 0);
+        let mut seen = std::collections::BTreeMap::new();
+        for quarter in 0..96 {
+            let from = at("2026-11-29T00:00:00Z") + SignedDuration::from_mins(15 * quarter);
+            for (zone, _) in zones_that_show(six, from, from + SignedDuration::from_mins(15)) {
+                assert_eq!(zone.time_zone().to_datetime(from).time(), six, "{zone:?}");
+                *seen.entry(zone).or_insert(0) += 1;
+            }
+        }
+        assert!(seen.len() > 400 && seen.values().all(|times| *times == 1));
+    }
+
+    #[test]
     fn every_zone_a_user_can_name_begins_its_day_once_in_24_hours() {
         let mut seen = std::collections::BTreeMap::new();
         let start = at("2026-06-15T00:00:00Z");

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     days::spoken_time,
-    ids::{CallId, MessageId, UserId},
+    ids::{CallId, MessageId, UserId, WorkoutId},
     money::Pence,
     scores::Score,
     values::Text,
@@ -380,13 +380,19 @@ pub struct Message {
     pub media_seconds: Option<u32>,
     #[serde(default)]
     pub call_id: Option<CallId>,
+    /// The plan that it reminds of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workout_id: Option<WorkoutId>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     #[serde(default)]
     pub provider_id: Option<String>,
     #[serde(default)]
     pub attempts: u32,
-    /// After this it is pointless and is suppressed.
+    /// When it was first tried: what no provider takes for a day from then on is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried_since: Option<Timestamp>,
+    /// After this it is pointless and is not sent.
     #[serde(default)]
     pub not_after: Option<Timestamp>,
     /// Suppressed when the user answered a call, wrote or logged after this.

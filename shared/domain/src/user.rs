@@ -433,12 +433,24 @@ impl User {
     /// Whether Ivy may write to this user of its own accord by this channel: not where they said STOP.
     #[must_use]
     pub fn may_be_messaged_by(&self, via: Via) -> bool {
-        let said = match via {
+        self.may_be_messaged() && self.word_on(via).is_none_or(|consent| consent.granted)
+    }
+
+    /// The user's last word on messages by a channel.
+    const fn word_on(&self, via: Via) -> Option<&Consent> {
+        match via {
             Via::Whatsapp => self.consents.messages_whatsapp.as_ref(),
             Via::Sms => self.consents.messages_sms.as_ref(),
             Via::Email => None,
-        };
-        self.may_be_messaged() && said.is_none_or(|consent| consent.granted)
+        }
+    }
+
+    /// When this user last withdrew the consent to messages, or to those by this channel, if it is withdrawn.
+    #[must_use]
+    pub fn messages_withdrawn_at(&self, via: Via) -> Option<Timestamp> {
+        let withdrawn = |consent: &Consent| (!consent.granted).then_some(consent.at);
+        let of_all = self.consents.messages.as_ref().and_then(withdrawn);
+        self.word_on(via).and_then(withdrawn).max(of_all)
     }
 
     /// Whether days go by for Ivy with this user: planned for, or written to. Who is neither is looked at by no job.

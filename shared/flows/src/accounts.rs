@@ -525,13 +525,13 @@ pub(crate) async fn add_opt_out(
     ivy: &Ivy,
     transaction: &mut Transaction<'_>,
     me: &Me,
-    (purpose, source): (OptOut, ConsentSource),
+    (purpose, source, said_at): (OptOut, ConsentSource, Timestamp),
     now: Timestamp,
 ) -> Result<Option<Profile>, Error> {
     let withdrawn = |before: &Option<Consent>| {
         let wording_version = ivy.settings.consent_wording_version.clone();
         let already = before.as_ref().is_some_and(|consent| !consent.granted);
-        if already { before.clone() } else { Some(Consent { granted: false, at: now, source, wording_version }) }
+        if already { before.clone() } else { Some(Consent { granted: false, at: said_at, source, wording_version }) }
     };
     let mut changed = me.user().clone();
     changed.resume_if_due(now);

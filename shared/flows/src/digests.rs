@@ -4,8 +4,8 @@
 //! is about, so a replayed event, a repeated page or a second worker writes it once.
 //!
 //! What a job costs grows with what it sends. Reminders stand in an index by the minute of their workout, receipts in one by
-//! month; whoever has neither is not looked at. The summary goes to everybody who is written to, in the hour in which it is
-//! Sunday, 18:00 where they live.
+//! month; whoever has neither is not looked at. The summary goes to everybody who is written to, when it becomes Sunday, 18:00
+//! where they live: every quarter of an hour, since clocks are whole quarters off UTC, so nobody gets it before.
 
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ const SHORTEST_NOTICE: SignedDuration = SignedDuration::from_mins(10);
 const PAGE: u32 = 25;
 /// The local time at which the week's summary goes out.
 const SUMMARY_AT: Time = Time::constant(18, 0, 0, 0);
+/// From one run of the summaries to the next.
+const QUARTER: SignedDuration = SignedDuration::from_mins(15);
 /// A summary or a receipt that could not be sent by then would only puzzle.
 const GOOD_FOR: SignedDuration = SignedDuration::from_hours(24);
 
@@ -106,19 +108,25 @@ async fn remind_of(ivy: &Ivy, item: &ToRemind) -> Result<(), Error> {
         };
         // Moved away and back, a workout is reminded of again: each of its versions has one reminder.
         let id = MessageId::derive(workout.date, &[&workout.id.to_string(), "reminder", &workout.version.to_string()]);
-        let outgoing = Outgoing { id: Some(id), not_after: Some(time), ..Outgoing::new(Via::Whatsapp, notice) };
+        let outgoing = Outgoing {
+            id: Some(id),
+            workout_id: Some(workout.id),
+            not_after: Some(time),
+            ..Outgoing::new(Via::Whatsapp, notice)
+        };
         messages::add_if_allowed(&mut transaction, &me, outgoing, now)?;
     }
     transaction.commit().await.map_err(contended)
 }
 
-/// `weekly-summaries`: a job for each shard of each zone in which it becomes Sunday, 18:00 in the hour from `hour` on.
+/// `weekly-summaries`: a job for each shard of each zone in which it becomes Sunday, 18:00 in the quarter of an hour from
+/// `quarter` on.
 ///
 /// # Errors
 /// When the queue does not take a job; the event is delivered again and repeats the same jobs.
-pub async fn weekly_summaries(hour: Timestamp, queues: &dyn Queues) -> Result<usize, Error> {
+pub async fn weekly_summaries(quarter: Timestamp, queues: &dyn Queues) -> Result<usize, Error> {
     let mut jobs = 0;
-    for (zone, date) in days::zones_that_show(SUMMARY_AT, hour, hour + SignedDuration::from_hours(1)) {
+    for (zone, date) in days::zones_that_show(SUMMARY_AT, quarter, quarter + QUARTER) {
         if date.weekday() != Weekday::Sunday {
             continue;
         }

@@ -7,24 +7,28 @@
 //! What a reply means may hang on what was asked last ([`ivy_store::Asked`]): "7" is a score, or a time. A question stands for a
 //! day, and anything that is clear by itself is taken for what it says.
 //!
-//! A sender is known by their number, or by the id that WhatsApp gives them for us; the second is learnt from a message that
-//! carries both, and finds those who hide their number. Of strangers nothing is kept but a hash, for a day, so that they get
-//! one answer in it.
+//! A sender is known by their number, or by the id that WhatsApp gives them for us, which finds those who hide their number. It is
+//! learnt from a message that carries both, from what became of a message of ours, and from a reply to one, which nobody else can
+//! give. Of strangers nothing is kept but a hash, for a day, so that they get one answer in it.
+//!
+//! Messages come in any order. Words that undo each other (STOP and START, pausing and resuming, two times for one plan) go by
+//! when they were written: an older one that comes later changes nothing.
 
 use ivy_domain::{
-    MessageId, Phone, Text, User, days,
+    MessageId, Phone, Text, User, UserId, WorkoutId, days,
     message::{Message, MessageDirection, MessageKind, MessageStatus, Notice, Via},
     replies::{
-        Intent, StopRequest, StopScope, is_help_keyword, stop_request, stop_scope, understand, understand_button,
+        Intent, StopRequest, StopScope, is_help_keyword, pause_reason, stop_request, stop_scope, understand,
+        understand_button,
     },
     scores::{Score, ScoreKind},
     times::{named_time, pause_until, without_time},
-    user::{CommunicationPreference, Consent, ConsentSource, PauseEnd, PauseReason, UserStatus, granted},
+    user::{CommunicationPreference, Consent, ConsentSource, PauseEnd, UserStatus, granted},
     values::Contact as Address,
     workout::{ReportedBy, Workout, WorkoutStatus},
 };
 use ivy_providers::whatsapp::{OutboundContent, Recipient, WhatsApp, WhatsAppMessage};
-use ivy_store::{Asked, Contact, Me, Question, Transaction};
+use ivy_store::{Agenda, Asked, Contact, Me, MessageOwner, Question, Rescheduled, Transaction};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -86,6 +90,8 @@ pub struct Inbound {
     pub id: String,
     pub from: Sender,
     pub content: InboundContent,
+    /// The provider's id of the message that it replies to.
+    pub replies_to: Option<String>,
     pub at: Timestamp,
 }
 
@@ -175,10 +181,12 @@ impl Inbound {
             media_id,
             media_seconds,
             call_id: None,
+            workout_id: None,
             created_at: self.at,
             updated_at: now,
             provider_id: Some(ivy.store.provider_id(&self.id)),
             attempts: 0,
+            tried_since: None,
             not_after: None,
             unless_heard_since: None,
             answers_inbound_at: None,
@@ -206,7 +214,10 @@ pub const TO_STRANGERS: &str = "Hello, this is Ivy, an automated accountability 
 /// # Errors
 /// When the table fails; the provider delivers it again.
 pub async fn inbound_message(ivy: &Ivy, inbound: &Inbound) -> Result<Received, Error> {
-    let Some(user) = sender(ivy, &inbound.from).await? else { return stranger(ivy, inbound).await };
+    let (known, replied_to) = tokio::try_join!(sender(ivy, &inbound.from), replied_to(ivy, inbound))?;
+    // Whoever hides their number is the one to whom the message went that they reply to: nobody else has it.
+    let recipient = replied_to.filter(|_| inbound.from.phone.is_none()).map(|owner| owner.user_id);
+    let Some(user) = known.or(recipient) else { return stranger(ivy, inbound).await };
     let taken = until_settled(ivy, || async move {
         let now = ivy.now();
         let (me, seen) = ivy.store.me_and_event(user, inbound.provider(), &inbound.id).await?;
@@ -220,16 +231,11 @@ pub async fn inbound_message(ivy: &Ivy, inbound: &Inbound) -> Result<Received, E
             Via::Whatsapp => contact.whatsapp_inbound_at = contact.whatsapp_inbound_at.max(Some(inbound.at)),
             Via::Sms | Via::Email => contact.sms_inbound_at = contact.sms_inbound_at.max(Some(inbound.at)),
         }
-        if let (Some(_), Some(id)) = (&inbound.from.phone, &inbound.from.whatsapp_user_id) {
-            let hashed = ivy.store.provider_id(id);
-            if contact.whatsapp_user_id.as_ref() != Some(&hashed) {
-                if let Some(old) = contact.whatsapp_user_id.replace(hashed) {
-                    transaction.forget_whatsapp_user(&old);
-                }
-                transaction.whatsapp_user(id, user);
-            }
+        if let Some(id) = &inbound.from.whatsapp_user_id {
+            learn_whatsapp_user(ivy, &mut transaction, &mut contact, id, user);
         }
-        let mut reply = Reply { ivy, me: &me, inbound, now, contact };
+        let about = workout_of(ivy, user, replied_to).await?;
+        let mut reply = Reply { ivy, me: &me, inbound, now, contact, about, asked_about: None };
         reply.act(&mut transaction).await?;
         transaction.contact(user, &reply.contact);
         match transaction.commit().await {
@@ -254,17 +260,50 @@ pub async fn answer_stranger(whatsapp: &WhatsApp, from: &Sender) {
     }
 }
 
-async fn sender(ivy: &Ivy, from: &Sender) -> Result<Option<ivy_domain::UserId>, Error> {
-    if let Some(phone) = &from.phone
-        && let Some(user) = ivy.store.contact_owner(&Address::Phone(phone.clone())).await?
-    {
-        return Ok(Some(user));
+async fn sender(ivy: &Ivy, from: &Sender) -> Result<Option<UserId>, Error> {
+    if let Some(phone) = &from.phone {
+        // A number that is nobody's is a stranger's, whatever id it once came with.
+        return Ok(ivy.store.contact_owner(&Address::Phone(phone.clone())).await?);
     }
     match &from.whatsapp_user_id {
-        // A number that is nobody's is a stranger's, whatever id it once came with.
-        Some(id) if from.phone.is_none() => Ok(ivy.store.whatsapp_user_owner(id).await?),
-        _ => Ok(None),
+        Some(id) => Ok(ivy.store.whatsapp_user_owner(id).await?),
+        None => Ok(None),
     }
+}
+
+/// Whose message somebody replies to, if it is one of ours.
+async fn replied_to(ivy: &Ivy, inbound: &Inbound) -> Result<Option<MessageOwner>, Error> {
+    match &inbound.replies_to {
+        Some(id) => Ok(ivy.store.message_owner(inbound.provider(), id).await?),
+        None => Ok(None),
+    }
+}
+
+/// The workout that a message of ours to this user was about.
+async fn workout_of(ivy: &Ivy, user: UserId, replied_to: Option<MessageOwner>) -> Result<Option<Workout>, Error> {
+    let Some(owner) = replied_to.filter(|owner| owner.user_id == user) else { return Ok(None) };
+    let (_, message) = ivy.store.me_and_message(user, owner.message_id).await?;
+    let Some(id) = message.and_then(|message| message.workout_id) else { return Ok(None) };
+    Ok(ivy.store.me_and_workout(user, id).await?.1)
+}
+
+/// Lets WhatsApp's id of a user lead to them from now on; whether that is new.
+pub(crate) fn learn_whatsapp_user(
+    ivy: &Ivy,
+    transaction: &mut Transaction<'_>,
+    contact: &mut Contact,
+    id: &str,
+    user: UserId,
+) -> bool {
+    let hashed = ivy.store.provider_id(id);
+    if contact.whatsapp_user_id.as_ref() == Some(&hashed) {
+        return false;
+    }
+    if let Some(old) = contact.whatsapp_user_id.replace(hashed) {
+        transaction.forget_whatsapp_user(&old);
+    }
+    transaction.whatsapp_user(id, user);
+    true
 }
 
 async fn stranger(ivy: &Ivy, inbound: &Inbound) -> Result<Received, Error> {
@@ -286,6 +325,10 @@ struct Reply<'a> {
     inbound: &'a Inbound,
     now: Timestamp,
     contact: Contact,
+    /// The workout of the message that this one replies to.
+    about: Option<Workout>,
+    /// The plan that the question was about which this one answers.
+    asked_about: Option<WorkoutId>,
 }
 
 impl Reply<'_> {
@@ -332,6 +375,7 @@ impl Reply<'_> {
                 let text = self.inbound.text().to_owned();
                 let bare = format!("at {}", text.trim());
                 let Some(time) = self.time(&text).or_else(|| self.time(&bare)) else { return Ok(false) };
+                self.asked_about = asked.workout_id;
                 self.move_to(transaction, time).await?;
                 Ok(true)
             }
@@ -359,13 +403,48 @@ impl Reply<'_> {
         format!("Streak: {} {days}. This week: {week} of {goal}. Donated so far: {donated}.", standing.current)
     }
 
+    /// The open plan that a message means: that of the message it replies to or of the question it answers, else the one that the
+    /// user was reminded of last today.
+    fn meant(&self, agenda: &Agenda) -> Option<Workout> {
+        if let Some(about) = self.about.as_ref().filter(|workout| workout.status == WorkoutStatus::Planned) {
+            return Some(about.clone());
+        }
+        let asked = self.asked_about.and_then(|id| agenda.plans().iter().find(|plan| plan.id == id));
+        asked.or_else(|| agenda.reminded_on(self.me.date_at(self.inbound.at))).cloned()
+    }
+
+    /// Whether a word that was written later has moved the plan already which this one would move.
+    fn moved_meanwhile(&self) -> bool {
+        let about = self.about.as_ref().map(|workout| workout.id);
+        let same = |moved: WorkoutId| about.is_none_or(|id| id == moved);
+        self.contact.rescheduled.is_some_and(|last| last.said_at > self.inbound.at && same(last.workout_id))
+    }
+
+    /// Whether a word on pausing that was written later came before this one; else this one is the last.
+    fn pause_overtaken(&mut self) -> bool {
+        let overtaken = self.contact.pause_said_at.is_some_and(|at| at > self.inbound.at);
+        if !overtaken {
+            self.contact.pause_said_at = Some(self.inbound.at);
+        }
+        overtaken
+    }
+
     /// Logs what the user reports; the confirmation is the answer.
     async fn report(&mut self, transaction: &mut Transaction<'_>, status: WorkoutStatus) -> Result<(), Error> {
         let report =
             Report { status, actual_duration_minutes: None, source: self.inbound.source(), at: self.inbound.at };
         let mut ledger = Ledger::open(self.ivy, self.me, self.now).await?;
         ledger.answering(self.inbound.via, self.inbound.at);
-        let Some(workout) = ledger.subject(&report, None) else {
+        let today = self.me.date_at(self.inbound.at);
+        let subject = match &self.about {
+            // The plan of this very message is kept: told again, it is no word on another.
+            Some(about) if about.status.keeps_the_day() => None,
+            _ => {
+                let meant = self.meant(&ledger.progress().agenda).filter(|plan| plan.date <= today);
+                meant.or_else(|| ledger.subject(&report, None))
+            }
+        };
+        let Some(workout) = subject else {
             return self.say(transaction, "That one is in the book already. Well done.");
         };
         ledger.log(&workout, &report);
@@ -393,7 +472,7 @@ impl Reply<'_> {
     }
 
     fn ask(&mut self, question: Question) {
-        self.contact.asked = Some(Asked { question, at: self.now });
+        self.contact.asked = Some(Asked { question, at: self.now, workout_id: None });
     }
 
     fn help(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
@@ -416,20 +495,28 @@ impl Reply<'_> {
         let text = self.inbound.text().to_owned();
         match self.time(&text) {
             Some(time) => self.move_to(transaction, time).await,
+            None if self.moved_meanwhile() => Ok(()),
             None => {
-                self.ask(Question::NewTime);
+                let workout_id = self.meant(&self.me.progress().agenda).map(|plan| plan.id);
+                self.contact.asked = Some(Asked { question: Question::NewTime, at: self.now, workout_id });
                 self.say(transaction, "All right. What time suits you? For example 6pm, or tomorrow 7am.")
             }
         }
     }
 
-    /// Moves today's open plan, or the next one. Where nothing is open, the text may be a plan of its own: "run at 6pm".
+    /// Moves the plan that is meant, else today's open one or the next. Where nothing is open, the text may be a plan of its own:
+    /// "run at 6pm".
     async fn move_to(&mut self, transaction: &mut Transaction<'_>, time: Timestamp) -> Result<(), Error> {
+        if self.moved_meanwhile() {
+            return Ok(());
+        }
         let today = self.me.date_at(self.inbound.at);
         let mut ledger = Ledger::open(self.ivy, self.me, self.now).await?;
         let agenda = &ledger.progress().agenda;
-        let open = agenda.open_on(today, None).or_else(|| agenda.plans().iter().find(|plan| plan.date > today));
-        let Some(before) = open.cloned() else { return self.plan(transaction, ledger, time) };
+        let next = || agenda.open_on(today, None).or_else(|| agenda.plans().iter().find(|plan| plan.date > today));
+        let Some(before) = self.meant(agenda).or_else(|| next().cloned()) else {
+            return self.plan(transaction, ledger, time);
+        };
         let moved = Workout {
             planned_time: Some(time),
             date: self.me.date_at(time),
@@ -438,6 +525,7 @@ impl Reply<'_> {
             updated_at: self.now,
             ..before.clone()
         };
+        self.contact.rescheduled = Some(Rescheduled { workout_id: moved.id, said_at: self.inbound.at });
         if moved.date == before.date {
             ledger.change(moved.clone())
         } else {
@@ -469,15 +557,10 @@ impl Reply<'_> {
     }
 
     async fn pause(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
-        let text = self.inbound.text().to_lowercase();
-        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-        let reason = if says(&["sick", "ill", "flu", "unwell", "hospital", "enferm"]) {
-            PauseReason::Sick
-        } else if says(&["holiday", "travel", "vacation", "abroad", "trip", "vacaciones", "viaje"]) {
-            PauseReason::Traveling
-        } else {
-            PauseReason::Paused
-        };
+        if self.pause_overtaken() {
+            return Ok(());
+        }
+        let reason = pause_reason(self.inbound.text());
         let until = pause_until(self.inbound.text(), self.me.date_at(self.inbound.at));
         let end = until.map(PauseEnd::Date);
         let paused = match accounts::add_pause(self.ivy, transaction, self.me, reason, end, self.now).await {
@@ -500,6 +583,9 @@ impl Reply<'_> {
     }
 
     fn resume(&mut self, transaction: &mut Transaction<'_>) -> Result<(), Error> {
+        if self.pause_overtaken() {
+            return Ok(());
+        }
         let mut changed = self.me.user().clone();
         changed.status = UserStatus::Active;
         changed.resumes_at = None;
@@ -529,7 +615,7 @@ impl Reply<'_> {
                 (OptOut::Everything, "I will neither call nor write again. You can change that in the app.")
             }
         };
-        let from = (purpose, self.inbound.consent_source());
+        let from = (purpose, self.inbound.consent_source(), self.inbound.at);
         accounts::add_opt_out(self.ivy, transaction, self.me, from, self.now).await?;
         self.confirm(transaction, text)
     }
@@ -572,17 +658,16 @@ impl Reply<'_> {
             let ledger = Ledger::open(self.ivy, self.me, self.now).await?;
             return self.plan(transaction, ledger, time);
         }
+        if matches!(self.inbound.content, InboundContent::VoiceNote { .. }) {
+            // Each time: whoever spoke may think that somebody listened.
+            let text = "I cannot listen to voice notes yet. Could you write it? DONE, SKIP or HELP all work.";
+            return self.say(transaction, text);
+        }
         if self.contact.acknowledged_at.is_some_and(|at| self.now.duration_since(at) < ACKNOWLEDGED_FOR) {
             return Ok(());
         }
         self.contact.acknowledged_at = Some(self.now);
-        let text = match self.inbound.content {
-            InboundContent::VoiceNote { .. } => {
-                "I cannot listen to voice notes yet. Could you write it? DONE, SKIP or HELP all work."
-            }
-            _ => "Thank you. I understand DONE, HALF, SKIP, REST, LATER, HELP and STATUS here.",
-        };
-        self.say(transaction, text)
+        self.say(transaction, "Thank you. I understand DONE, HALF, SKIP, REST, LATER, HELP and STATUS here.")
     }
 
     /// Answers the user in words, within the day's limit.

@@ -2,13 +2,17 @@
 //!
 //! ```text
 //! queued ──claim──▶ sending ──accepted──▶ sent ──statuses──▶ delivered, read, failed
-//!    ▲                 │ answer lost ──▶ unknown (never sent again; settled by a status, or by Twilio's list)
-//!    └── 429, 5xx ─────┘ not on WhatsApp, window closed ──▶ queued for SMS, once
+//!  ▲  ▲                │ answer lost ──▶ unknown (never sent again; settled by a status, or by Twilio's list)
+//!  │  └── 429, 5xx ────┤ not on WhatsApp, template refused ──▶ queued for SMS, once
+//!  └── sent back ── failed and a dead letter ◀── a day of it, or pointless by now
 //! ```
 //! Neither WhatsApp nor Twilio knows idempotency keys. So a message whose answer was lost, or whose worker died between claim and
 //! answer, is left unsent rather than sent twice, and what became of it is found out: a status names it by our ids, which we give
 //! both providers with it; Twilio also lists what it took, WhatsApp has no list. The sender, not the caller, picks free text or
-//! template by the 24-hour window.
+//! template by the 24-hour window, and SMS for what has no template outside of it.
+//!
+//! A message that is given up puts its job among the dead letters itself, by an effect of the transaction that fails it: queues
+//! move only what they deliver in vain. The job names the moment, so only the very one that people send back tries it again.
 //!
 //! Providers limit how fast a number of ours sends, and WhatsApp how fast to one person. A place in the second is taken before
 //! the claim; without one the message waits, and nothing of it has changed.
@@ -16,7 +20,7 @@
 use std::time::Duration;
 
 use ivy_domain::{
-    AdminId, CallId, MessageId, Text, UserId, days,
+    AdminId, CallId, MessageId, Phone, Text, UserId, WorkoutId, days,
     message::{Message, MessageDirection, MessageKind, MessageStatus, Notice, Via},
 };
 use ivy_providers::{
@@ -31,7 +35,7 @@ use url::Url;
 use crate::{
     Error, Ivy, accounts, audit, calls,
     idempotency::Once,
-    metrics,
+    inbound, metrics,
     outbox::{self, Effect, MessageToSend, json},
     planning,
     ports::{Mail, Mailer, PortError, Queue, Queues, Timers},
@@ -42,7 +46,7 @@ use crate::{
 const SERVICE_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 /// An answer to the user may go out in quiet hours for this long.
 const ANSWERS_AT_ONCE: SignedDuration = SignedDuration::from_mins(10);
-/// A message that no provider took for so long is given up.
+/// A message that no provider took for so long from its first try on is given up.
 const GIVEN_UP: SignedDuration = SignedDuration::from_hours(24);
 /// Messages that found no place in their second come again spread over so many.
 const SPREAD_SECONDS: u64 = 30;
@@ -61,6 +65,8 @@ pub struct Outgoing {
     pub via: Via,
     pub notice: Notice,
     pub call_id: Option<CallId>,
+    /// The plan that it reminds of.
+    pub workout_id: Option<WorkoutId>,
     pub not_before: Option<Timestamp>,
     pub not_after: Option<Timestamp>,
     pub unless_heard_since: Option<Timestamp>,
@@ -75,6 +81,7 @@ impl Outgoing {
             via,
             notice,
             call_id: None,
+            workout_id: None,
             not_before: None,
             not_after: None,
             unless_heard_since: None,
@@ -116,10 +123,12 @@ fn queue(
         media_id: None,
         media_seconds: None,
         call_id: outgoing.call_id,
+        workout_id: outgoing.workout_id,
         created_at: now,
         updated_at: now,
         provider_id: None,
         attempts: 0,
+        tried_since: None,
         not_after: outgoing.not_after,
         unless_heard_since: outgoing.unless_heard_since,
         answers_inbound_at: outgoing.answers_inbound_at,
@@ -264,7 +273,7 @@ pub enum Sending {
     Later,
     /// Pointless or unwanted by now.
     Suppressed,
-    /// The provider refused it for good.
+    /// The provider refused it for good, or it was given up.
     Failed,
     /// The answer was lost; it is not sent again.
     Unknown,
@@ -275,8 +284,7 @@ pub enum Sending {
 /// Sends a queued message.
 ///
 /// # Errors
-/// When the table or a queue fails, and when a message is given up after a day without a provider taking it: then the job
-/// ends in the dead-letter queue.
+/// When the table or a queue fails; the job is delivered again.
 pub async fn send_message(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<Sending, Error> {
     let claimed = until_settled(ivy, || claim(ivy, senders, job)).await?;
     let (me, message) = match claimed {
@@ -298,22 +306,29 @@ async fn claim(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<C
         tracing::info!(event = "message_gone", message_id = %job.message_id);
         return Ok(Claim::Not(Sending::Stale));
     };
-    match message.status {
-        MessageStatus::Queued => {}
+    let sent_back = match message.status {
+        MessageStatus::Queued => false,
         MessageStatus::Unknown => return Ok(Claim::Not(settle_unknown(ivy, senders, &me, &message, now).await?)),
         MessageStatus::Sending => return Ok(Claim::Not(settle_claim(ivy, senders, &me, &message, now).await?)),
-        MessageStatus::Failed if message.failure.as_deref() == Some("given_up") => {
-            return Err(Error::Impossible("no provider took the message within a day".to_owned()));
-        }
+        MessageStatus::Failed if job.given_up_at == Some(message.updated_at) => true,
         _ => return Ok(Claim::Not(Sending::Stale)),
-    }
-    if let Some(reason) = unwanted(&me, &message, now) {
-        finish(ivy, &me, &message, MessageStatus::Suppressed, Some(reason), now).await?;
-        return Ok(Claim::Not(Sending::Suppressed));
-    }
-    if now.duration_since(message.created_at) > GIVEN_UP {
-        finish(ivy, &me, &message, MessageStatus::Failed, Some("given_up"), now).await?;
-        return Err(Error::Impossible("no provider took the message within a day".to_owned()));
+    };
+    let mut message = Message { via: way(&me, &message, now), ..message };
+    match unwanted(&me, &message, now) {
+        Some(reason) if sent_back => {
+            tracing::info!(event = "message_stays_failed", message_id = %message.id, reason);
+            return Ok(Claim::Not(Sending::Stale));
+        }
+        // No provider took it while it had a point.
+        Some(TOO_LATE) if message.attempts > 0 => {
+            return Ok(Claim::Not(give_up(ivy, &me, &message, "expired", now).await?));
+        }
+        Some(reason) => {
+            finish(ivy, &me, &message, MessageStatus::Suppressed, Some(reason), now).await?;
+            return Ok(Claim::Not(Sending::Suppressed));
+        }
+        None if sent_back => message = begin_again(ivy, &me, message, now).await?,
+        None => {}
     }
     if let Some(until) = quiet_until(&me, &message, now) {
         let name = format!("message-{}-{}", message.id, until.as_second());
@@ -329,13 +344,55 @@ async fn claim(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<C
         senders.queues.send(Queue::Messages, json(job)?, delay).await?;
         return Ok(Claim::Not(Sending::Later));
     }
-    let claimed =
-        Message { status: MessageStatus::Sending, attempts: message.attempts + 1, updated_at: now, ..message };
+    let claimed = Message {
+        status: MessageStatus::Sending,
+        attempts: message.attempts + 1,
+        tried_since: message.tried_since.or(Some(now)),
+        updated_at: now,
+        ..message
+    };
     let mut transaction = ivy.store.transaction();
     transaction.message(&claimed, &me.profile.cipher);
     transaction.commit().await.map_err(contended)?;
     let claimed = Message { version: claimed.version + 1, ..claimed };
     Ok(Claim::Claimed(Box::new((me, claimed))))
+}
+
+/// Takes up again what was given up and sent back: a day begins anew for it.
+async fn begin_again(ivy: &Ivy, me: &Me, message: Message, now: Timestamp) -> Result<Message, Error> {
+    let again = Message { status: MessageStatus::Queued, failure: None, tried_since: None, updated_at: now, ..message };
+    let mut transaction = ivy.store.transaction();
+    transaction.message(&again, &me.profile.cipher);
+    transaction.commit().await.map_err(contended)?;
+    Ok(Message { version: again.version + 1, ..again })
+}
+
+/// Fails a message that no provider took in time, and has its job put among the dead letters.
+async fn give_up(
+    ivy: &Ivy,
+    me: &Me,
+    message: &Message,
+    reason: &'static str,
+    now: Timestamp,
+) -> Result<Sending, Error> {
+    let failed =
+        Message { status: MessageStatus::Failed, failure: Some(reason.to_owned()), updated_at: now, ..message.clone() };
+    let effect = Effect::PutMessageAside { user_id: message.user_id, message_id: message.id, given_up_at: now };
+    let mut transaction = ivy.store.transaction();
+    transaction.message(&failed, &me.profile.cipher);
+    outbox::add(&mut transaction, &effect, now)?;
+    transaction.commit().await.map_err(contended)?;
+    tracing::error!(event = "message_given_up", message_id = %message.id, user_id = %me.id(), reason);
+    Ok(Sending::Failed)
+}
+
+/// The way that a message takes: text without a template goes by WhatsApp only while that takes free text.
+fn way(me: &Me, message: &Message, now: Timestamp) -> Via {
+    let free_text = message.notice.as_ref().is_some_and(|notice| notice.template().is_none());
+    match message.via {
+        Via::Whatsapp if free_text && !conversation_open(me, now) => Via::Sms,
+        via => via,
+    }
 }
 
 const fn is_follow_up(message: &Message) -> bool {
@@ -388,7 +445,7 @@ async fn settle_unknown(
 }
 
 async fn look_again(senders: Senders<'_>, message: &Message) -> Result<Sending, Error> {
-    let job = MessageToSend { user_id: message.user_id, message_id: message.id };
+    let job = MessageToSend::new(message.user_id, message.id);
     senders.queues.send(Queue::Messages, json(&job)?, LOOK_AGAIN).await?;
     Ok(Sending::Unknown)
 }
@@ -410,19 +467,22 @@ async fn settle_claim(
     if message.via == Via::Sms { look_again(senders, message).await } else { Ok(Sending::Unknown) }
 }
 
+/// Why a message is pointless whose time is over.
+const TOO_LATE: &str = "too_late";
+
 /// Why a message must not go out any more.
 fn unwanted(me: &Me, message: &Message, now: Timestamp) -> Option<&'static str> {
     if message.not_after.is_some_and(|limit| now > limit) {
-        return Some("too_late");
+        return Some(TOO_LATE);
     }
     if message.unless_heard_since.is_some_and(|since| me.last_interaction_at().is_some_and(|heard| heard > since)) {
         return Some("heard_meanwhile");
     }
-    let answers = message.answers_inbound_at.is_some() || matches!(message.notice, Some(Notice::SignInLink { .. }));
-    if !answers && me.user().phone_proven_at.is_none() {
+    let asked_for = is_asked_for(me, message);
+    if !asked_for && me.user().phone_proven_at.is_none() {
         return Some(accounts::PHONE_NOT_PROVEN);
     }
-    if !answers && !me.user().may_be_messaged_by(message.via) {
+    if !asked_for && !me.user().may_be_messaged_by(message.via) {
         return Some("no_consent");
     }
     match &message.notice {
@@ -433,12 +493,26 @@ fn unwanted(me: &Me, message: &Message, now: Timestamp) -> Option<&'static str> 
     }
 }
 
+/// Whether a message needs no consent: the user asked for it, and has not said since that they want no more here.
+fn is_asked_for(me: &Me, message: &Message) -> bool {
+    if matches!(message.notice, Some(Notice::SignInLink { .. })) {
+        return true;
+    }
+    let withdrawn_at = me.user().messages_withdrawn_at(message.via);
+    message.answers_inbound_at.is_some_and(|asked_at| withdrawn_at.is_none_or(|at| at <= asked_at))
+}
+
 /// The end of the quiet hours, for messages that must wait for it.
 fn quiet_until(me: &Me, message: &Message, now: Timestamp) -> Option<Timestamp> {
     let zone = &me.user().timezone;
     let answers = message.answers_inbound_at.is_some_and(|at| now.duration_since(at) <= ANSWERS_AT_ONCE);
     let asked_for = matches!(message.notice, Some(Notice::SignInLink { .. }));
-    (!answers && !asked_for && days::is_quiet(now, zone)).then(|| days::quiet_ends_at(now, zone))
+    // In place of a call, in the user's own window, as the call would be.
+    let in_window = match &message.notice {
+        Some(Notice::MorningPlan { due_at, .. } | Notice::EveningCheck { due_at, .. }) => now >= *due_at,
+        _ => false,
+    };
+    (!answers && !asked_for && !in_window && days::is_quiet(now, zone)).then(|| days::quiet_ends_at(now, zone))
 }
 
 async fn hand_over(senders: Senders<'_>, me: &Me, message: &Message, now: Timestamp) -> Result<String, ProviderError> {
@@ -530,6 +604,11 @@ async fn record(
     answer: Result<String, ProviderError>,
 ) -> Result<Sending, Error> {
     let now = ivy.now();
+    if let Err(error) = &answer
+        && !matches!(error, ProviderError::Rejected { .. })
+    {
+        metrics::count("message_provider_error", &[("provider", provider(claimed.via)), ("kind", error.name())]);
+    }
     match answer {
         Ok(provider_id) => {
             let provider = provider(claimed.via);
@@ -569,9 +648,7 @@ async fn record(
             later(ivy, senders, me, claimed, None, now).await
         }
         Err(ProviderError::Rejected { class, code, .. }) => {
-            let fall_back = claimed.via == Via::Whatsapp
-                && matches!(class, Class::NotOnWhatsApp | Class::WindowClosed | Class::Template | Class::Undeliverable);
-            if fall_back {
+            if claimed.via == Via::Whatsapp && goes_by_sms(class) {
                 return fall_back_to_sms(ivy, me, claimed, now).await;
             }
             let reason = refusal(class);
@@ -580,6 +657,11 @@ async fn record(
             Ok(Sending::Failed)
         }
     }
+}
+
+/// Whether what WhatsApp refuses for this is worth an SMS.
+const fn goes_by_sms(class: Class) -> bool {
+    matches!(class, Class::NotOnWhatsApp | Class::WindowClosed | Class::Template | Class::Undeliverable)
 }
 
 /// A refusal's class as a word of ours, for the cause of a failed message or call.
@@ -608,7 +690,7 @@ pub fn failure(class: Option<Class>, code: Option<i64>) -> String {
     }
 }
 
-/// Back to the queue, with a pause that grows to a quarter of an hour.
+/// Back to the queue, with a pause that grows to a quarter of an hour; after a day of that it is given up.
 async fn later(
     ivy: &Ivy,
     senders: Senders<'_>,
@@ -617,11 +699,14 @@ async fn later(
     retry_after: Option<Duration>,
     now: Timestamp,
 ) -> Result<Sending, Error> {
+    if claimed.tried_since.is_some_and(|since| now.duration_since(since) >= GIVEN_UP) {
+        return give_up(ivy, me, claimed, "given_up", now).await;
+    }
     finish(ivy, me, claimed, MessageStatus::Queued, None, now).await?;
     let backoff = Duration::from_secs((15_u64 << claimed.attempts.min(6)).min(900));
     // A provider that keeps asking for a moment's patience gets more of it each time.
     let delay = retry_after.unwrap_or_default().max(backoff).min(Duration::from_secs(900));
-    let job = MessageToSend { user_id: claimed.user_id, message_id: claimed.id };
+    let job = MessageToSend::new(claimed.user_id, claimed.id);
     senders.queues.send(Queue::Messages, json(&job)?, delay).await?;
     Ok(Sending::Later)
 }
@@ -663,11 +748,51 @@ pub struct StatusReport<'a> {
     pub provider_id: &'a str,
     /// Whose it is, when the report itself says so.
     pub owner: Option<MessageOwner>,
+    /// To whom it went, where WhatsApp tells.
+    pub went_to: WentTo<'a>,
     pub status: MessageStatus,
     /// A code, never words.
     pub failure: Option<String>,
     /// The provider's class of a failure, where it has one.
     pub class: Option<Class>,
+}
+
+/// To whom a message went, as WhatsApp tells of them.
+#[derive(Clone, Copy, Default)]
+pub struct WentTo<'a> {
+    /// The number's digits.
+    pub phone: Option<&'a str>,
+    /// Its id of the person, for us alone.
+    pub whatsapp_user_id: Option<&'a str>,
+}
+
+impl std::fmt::Debug for WentTo<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[private]")
+    }
+}
+
+/// Learns WhatsApp's id of a user from what became of a message to them: they may hide their number when they answer.
+async fn learn_recipient(ivy: &Ivy, me: &Me, went_to: WentTo<'_>) -> Result<(), Error> {
+    let Some(id) = went_to.whatsapp_user_id else { return Ok(()) };
+    // What went to an earlier number of theirs may be read by somebody else.
+    if went_to.phone.is_some_and(|digits| !is_number(digits, &me.user().phone)) {
+        return Ok(());
+    }
+    let mut transaction = ivy.store.transaction();
+    let mut contact = me.contact.clone();
+    if !inbound::learn_whatsapp_user(ivy, &mut transaction, &mut contact, id, me.id()) {
+        return Ok(());
+    }
+    transaction.contact(me.id(), &contact);
+    transaction.commit().await.map_err(contended)
+}
+
+/// Whether WhatsApp's digits are a number's. Some countries' numbers have a digit more there, or one less, but never among the
+/// last eight.
+fn is_number(digits: &str, phone: &Phone) -> bool {
+    let last = |digits: &str| digits.len().checked_sub(8).and_then(|from| digits.get(from..).map(str::to_owned));
+    last(digits).is_some() && last(digits) == last(phone.as_str())
 }
 
 /// Moves a message's status forward, whatever the order in which reports arrive.
@@ -688,6 +813,7 @@ pub async fn message_status(ivy: &Ivy, report: &StatusReport<'_>) -> Result<(), 
             return Ok(());
         };
         let now = ivy.now();
+        learn_recipient(ivy, &me, report.went_to).await?;
         let status = message.status.advance(report.status);
         // What WhatsApp says late, or again, is not about the SMS that took its place.
         let elsewhere = provider(message.via) != report.provider
@@ -701,7 +827,8 @@ pub async fn message_status(ivy: &Ivy, report: &StatusReport<'_>) -> Result<(), 
         let delivered = by_whatsapp && arrived(status) && !arrived(message.status);
         if status == MessageStatus::Failed
             && by_whatsapp
-            && matches!(report.class, Some(Class::NotOnWhatsApp | Class::WindowClosed))
+            && report.class.is_some_and(goes_by_sms)
+            && unwanted(&me, &message, now) != Some(TOO_LATE)
         {
             return fall_back_to_sms(ivy, &me, &message, now).await.map(|_| ());
         }

@@ -30,6 +30,8 @@ pub enum Effect {
     SendMessage { user_id: UserId, message_id: MessageId, not_before: Timestamp },
     /// Wake a call when it is due.
     SetCallTimer { user_id: UserId, call_id: CallId, due_at: Timestamp },
+    /// Put the job of a message that was given up among the dead letters, from where people send it back.
+    PutMessageAside { user_id: UserId, message_id: MessageId, given_up_at: Timestamp },
     /// The call's timer is not needed any more.
     ClearCallTimer { call_id: CallId, due_at: Timestamp },
     /// Plan what remains of a user's day again, after a change of what the plan follows from.
@@ -78,6 +80,16 @@ pub struct DueCall {
 pub struct MessageToSend {
     pub user_id: UserId,
     pub message_id: MessageId,
+    /// When it was given up, in a job that was put among the dead letters: whoever sends that back has it tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given_up_at: Option<Timestamp>,
+}
+
+impl MessageToSend {
+    #[must_use]
+    pub const fn new(user_id: UserId, message_id: MessageId) -> Self {
+        Self { user_id, message_id, given_up_at: None }
+    }
 }
 
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, Error> {
@@ -115,7 +127,7 @@ fn call_timer_name(call: CallId, due_at: Timestamp) -> String {
 pub async fn publish(effect: &Effect, now: Timestamp, queues: &dyn Queues, timers: &dyn Timers) -> Result<(), Error> {
     match effect {
         Effect::SendMessage { user_id, message_id, not_before } => {
-            let body = json(&MessageToSend { user_id: *user_id, message_id: *message_id })?;
+            let body = json(&MessageToSend::new(*user_id, *message_id))?;
             let name = format!("message-{message_id}-{}", not_before.as_second());
             wake(queues, timers, Queue::Messages, name, *not_before, now, body).await
         }
@@ -128,6 +140,10 @@ pub async fn publish(effect: &Effect, now: Timestamp, queues: &dyn Queues, timer
             }
             let timer = Timer { name: call_timer_name(*call_id, *due_at), at: *due_at, queue: Queue::DueCalls, body };
             Ok(timers.set(timer).await?)
+        }
+        Effect::PutMessageAside { user_id, message_id, given_up_at } => {
+            let job = MessageToSend { given_up_at: Some(*given_up_at), ..MessageToSend::new(*user_id, *message_id) };
+            Ok(queues.send(Queue::MessagesDead, json(&job)?, Duration::ZERO).await?)
         }
         Effect::ClearCallTimer { call_id, due_at } => Ok(timers.clear(&call_timer_name(*call_id, *due_at)).await?),
         Effect::PlanUser { user_id, dates, from } => {

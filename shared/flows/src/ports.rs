@@ -11,6 +11,8 @@ use jiff::Timestamp;
 pub enum Queue {
     DueCalls,
     Messages,
+    /// Messages that were given up, for people to look at and to send back; no function consumes it.
+    MessagesDead,
     PlanUsers,
     EraseUsers,
     /// Calls that a person should look at; people consume it.

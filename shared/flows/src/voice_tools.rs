@@ -333,7 +333,7 @@ impl Use<'_> {
             Tool::FollowUp { time } => self.follow_up(transaction, stored, time).await,
             Tool::Pause { reason, until } => self.pause(transaction, stored, *reason, *until).await,
             Tool::OptOut(purpose) => {
-                let from = (*purpose, ConsentSource::Call);
+                let from = (*purpose, ConsentSource::Call, self.now);
                 told.opted_out |= *purpose != OptOut::Messages;
                 accounts::add_opt_out(self.ivy, transaction, self.me, from, self.now).await?;
                 Ok(ToolAnswer::done(match purpose {

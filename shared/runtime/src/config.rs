@@ -298,6 +298,8 @@ const fn queue_setting(queue: Queue, arn: bool) -> &'static str {
         (Queue::DueCalls, true) => "DUE_CALLS_QUEUE_ARN",
         (Queue::Messages, false) => "MESSAGES_QUEUE_URL",
         (Queue::Messages, true) => "MESSAGES_QUEUE_ARN",
+        (Queue::MessagesDead, false) => "MESSAGES_DEAD_QUEUE_URL",
+        (Queue::MessagesDead, true) => "MESSAGES_DEAD_QUEUE_ARN",
         (Queue::PlanUsers, false) => "PLAN_USERS_QUEUE_URL",
         (Queue::PlanUsers, true) => "PLAN_USERS_QUEUE_ARN",
         (Queue::EraseUsers, false) => "ERASE_USERS_QUEUE_URL",

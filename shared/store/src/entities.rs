@@ -66,6 +66,12 @@ impl Agenda {
         said.and_then(|said| self.named_on(date, said)).or_else(|| self.0.iter().find(|plan| plan.date == date))
     }
 
+    /// The open plan of a day that was reminded of last: reminders come in the order of the plans.
+    #[must_use]
+    pub fn reminded_on(&self, date: Date) -> Option<&Workout> {
+        self.0.iter().filter(|plan| plan.date == date && plan.reminded).max_by_key(|plan| plan.planned_time)
+    }
+
     /// Keeps the agenda in step with a workout that was planned, moved or logged, and forgets plans long past.
     pub fn follow(&mut self, workout: &Workout, today: Date) {
         self.0.retain(|plan| plan.id != workout.id && (plan.date - today).get_days() >= -Self::KEPT_DAYS as i32);
@@ -103,6 +109,17 @@ pub struct Progress {
 pub struct Asked {
     pub question: Question,
     pub at: Timestamp,
+    /// The plan that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workout_id: Option<WorkoutId>,
+}
+
+/// A plan that a message of the user moved last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rescheduled {
+    pub workout_id: WorkoutId,
+    /// When they wrote it.
+    pub said_at: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +150,12 @@ pub struct Contact {
     /// What we asked last and have no answer to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<Asked>,
+    /// What a message moved last: a word that was written before it and comes after it moves nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescheduled: Option<Rescheduled>,
+    /// When the user wrote the last word on pausing that counted, for the same reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause_said_at: Option<Timestamp>,
     /// WhatsApp's id of the user for us, hashed: a pointer leads from it to the user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whatsapp_user_id: Option<String>,

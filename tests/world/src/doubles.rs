@@ -115,12 +115,28 @@ impl TestQueues {
 
     /// Puts a message back that was not dealt with.
     pub fn give_back(&self, mut message: QueuedMessage) {
-        if message.receive_count >= MOST_DELIVERIES || message.queue == Queue::OutboxDead {
+        let aside = matches!(message.queue, Queue::OutboxDead | Queue::MessagesDead);
+        if message.receive_count >= MOST_DELIVERIES || aside {
             self.dead.lock().unwrap_or_else(PoisonError::into_inner).push(message);
         } else {
             message.visible_at = self.clock.now() + VISIBILITY;
             self.messages().push(message);
         }
+    }
+
+    /// Sends the dead letters of messages back to their queue, as `start-message-move-task` does; how many there were.
+    pub fn send_messages_back(&self) -> usize {
+        let (back, kept) = {
+            let mut dead = self.dead.lock().unwrap_or_else(PoisonError::into_inner);
+            let of_messages = |message: &QueuedMessage| matches!(message.queue, Queue::Messages | Queue::MessagesDead);
+            std::mem::take(&mut *dead).into_iter().partition::<Vec<_>, _>(of_messages)
+        };
+        *self.dead.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        let count = back.len();
+        for message in back {
+            self.put(Queue::Messages, message.body, self.clock.now());
+        }
+        count
     }
 
     /// Puts a message back as it is, for a test that counts deliveries itself.

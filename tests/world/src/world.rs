@@ -294,7 +294,7 @@ impl World {
                 Box::pin(batch::handle_sqs(event, "world", handler)).await
             }
             // No function consumes them: people do.
-            Queue::OutboxDead | Queue::Reviews => return false,
+            Queue::MessagesDead | Queue::OutboxDead | Queue::Reviews => return false,
             Queue::EraseUsers => {
                 let (twilio, stripe) = (self.twilio.clone(), Some(self.stripe.clone()));
                 let clients = ivy_users::erase_user::Clients { retell, twilio, stripe, queues };

@@ -94,6 +94,36 @@ async fn the_week_is_summarised_on_sunday_at_six_where_the_person_lives_and_once
 }
 
 #[tokio::test]
+async fn the_week_is_never_summarised_before_six_where_clocks_are_part_of_an_hour_off() {
+    let world = World::at("2026-11-23T08:00:00Z").await;
+    let zones = [
+        ("Pacific/Chatham", "2026-11-29T04:15:00Z"),
+        ("Australia/Lord_Howe", "2026-11-29T07:00:00Z"),
+        ("Asia/Kathmandu", "2026-11-29T12:15:00Z"),
+        ("Asia/Kolkata", "2026-11-29T12:30:00Z"),
+    ];
+    let mut people = Vec::new();
+    for (number, (zone, _)) in zones.iter().enumerate() {
+        let person = world.person(&format!("+44770090026{number}")).tier("b2c_elite").without_planned_calls();
+        people.push(person.signing_up("timezone", json!(zone)).join(&world).await);
+    }
+    for ((zone, six), person) in zones.iter().zip(&people) {
+        let summaries = || {
+            let arrived = world.simulators.handset(&person.phone).into_iter();
+            arrived.filter(|message| message.template.as_deref() == Some("weekly_summary")).count()
+        };
+        world.advance_to(at(six) - SignedDuration::from_mins(15)).await;
+        world.weekly_summaries(world.now()).await;
+        assert_eq!(summaries(), 0, "{zone}, before six");
+        world.advance_to(at(six)).await;
+        for seconds in [1, 2] {
+            world.weekly_summaries(at(six) + SignedDuration::from_secs(seconds)).await;
+        }
+        assert_eq!(summaries(), 1, "{zone}");
+    }
+}
+
+#[tokio::test]
 async fn receipts_go_to_those_who_gave_and_once() {
     let world = World::at("2026-11-20T08:00:00Z").await;
     let person = mara(&world).await;
@@ -136,6 +166,21 @@ async fn who_wants_messages_gets_them_in_place_of_calls() {
     let asked = world.simulators.handset(PHONE).into_iter().any(|message| message.text.contains("how did it go"));
     assert!(asked);
     assert!(world.simulators.rings().is_empty(), "nothing rings");
+}
+
+#[tokio::test]
+async fn a_message_in_place_of_a_call_comes_in_the_persons_own_window_also_before_seven() {
+    let world = World::at("2026-11-23T04:00:00Z").await;
+    let person = world.person(PHONE).tier("b2c_elite").onboarding("communication_preference", json!("async"));
+    let early = person.onboarding("morning_window", json!({"start": "05:30", "end": "06:30"}));
+    early.onboarding("evening_window", json!({"start": "22:00", "end": "23:00"})).join(&world).await;
+    world.advance_to(at("2026-11-24T03:00:00Z")).await;
+    let before = templates(&world).len();
+    world.plan_day(at("2026-11-24T03:00:00Z")).await;
+    world.advance_to(at("2026-11-24T06:30:00Z")).await;
+    assert_eq!(templates(&world)[before..], ["morning_plan"]);
+    world.advance_to(at("2026-11-24T23:00:00Z")).await;
+    assert_eq!(templates(&world)[before..], ["morning_plan", "evening_check"]);
 }
 
 #[tokio::test]

@@ -2,9 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
 
-use ivy_flows::ports::Queue;
-use ivy_simulators::{Fault, HandsetMessage, MessageStatus, Provider, Via};
-use ivy_world::{Person, World, at, delivery};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use ivy_flows::{Settings, ports::Queue};
+use ivy_runtime::{config::LogLevel, telemetry};
+use ivy_simulators::{Fault, HandsetMessage, MessageStatus, Provider, Via, Webhook};
+use ivy_world::{Person, Setup, World, at, delivery};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -36,6 +42,49 @@ async fn confirmation(mara: &Person) -> Value {
 
 fn confirmations(world: &World, mara: &Person) -> Vec<HandsetMessage> {
     world.arrived(mara, LOGGED)
+}
+
+/// A message as Meta posts it, with what is told of it in `fields`.
+fn written(world: &World, id: &str, text: &str, at: Timestamp, fields: &Value) -> Webhook {
+    let mut message = json!({"id": id, "type": "text", "timestamp": at.as_second().to_string(), "text": {"body": text},
+        "from": PHONE.trim_start_matches('+')});
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        message[name] = value.clone();
+    }
+    let body = json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [
+        {"field": "messages", "value": {"messaging_product": "whatsapp", "messages": [message]}}]}]});
+    world.simulators.sign(Provider::WhatsApp, "/webhooks/whatsapp", body.to_string().into_bytes())
+}
+
+/// What the functions log while it is listened to.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let guard = tracing::subscriber::set_default(telemetry::subscriber(LogLevel::Info, move || writer.clone()));
+        (log, guard)
+    }
+
+    /// The lines of a metric.
+    fn metric(&self, name: &str) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line[name].is_number()).collect()
+    }
 }
 
 fn next_day(time: &str) -> Timestamp {
@@ -151,20 +200,59 @@ async fn a_busy_or_failing_provider_gets_the_message_once_later() {
 #[tokio::test]
 async fn a_message_that_no_provider_takes_for_a_day_becomes_a_dead_letter() {
     let (world, mara) = noon().await;
-    for _ in 0..200 {
-        world.simulators.faults().next(Provider::WhatsApp, Fault::Status(429));
-    }
-    world.writes(&mara, "status").await;
+    provider_fails(&world, Provider::Twilio, 429, 200);
+    world.simulators.reply_sms(PHONE, "status");
     world.advance(SignedDuration::from_hours(26)).await;
-    let answer = mara.messages_out().await.into_iter().find(|m| m["via"] == "whatsapp").unwrap();
-    assert_eq!(
-        (&answer["status"], &answer["failure"]),
-        (&json!("failed"), &json!("given_up")),
-        "{answer} {}",
-        world.simulators.faults().pending()
-    );
-    assert_eq!(world.queues.dead_letters().len(), 1);
+    let answer = || async { mara.messages_out().await.into_iter().next().unwrap() };
+    let given_up = answer().await;
+    assert_eq!((&given_up["status"], &given_up["failure"]), (&json!("failed"), &json!("given_up")), "{given_up}");
+    let dead = world.queues.dead_letters();
+    assert_eq!(dead.iter().map(|message| message.queue).collect::<Vec<_>>(), [Queue::MessagesDead]);
     assert!(world.queues.waiting().is_empty());
+    // The job that failed, delivered once more, is not the one that was put aside.
+    let body = json!({"user_id": mara.id.to_string(), "message_id": given_up["id"]}).to_string();
+    assert!(Box::pin(world.deliver_message(&delivery(Queue::Messages, &body, world.now()))).await);
+    assert_eq!(answer().await, given_up);
+    // Sent back while the provider still fails, it has another day.
+    assert_eq!(world.queues.send_messages_back(), 1);
+    world.advance(SignedDuration::from_hours(1)).await;
+    assert_eq!(answer().await["status"], "queued");
+    world.simulators.faults().clear();
+    world.advance(SignedDuration::from_hours(1)).await;
+    assert_eq!(world.arrived(&mara, "Streak:").len(), 1);
+    assert_eq!((&answer().await["failure"], world.queues.dead_letters().len()), (&json!(null), 0));
+}
+
+fn provider_fails(world: &World, provider: Provider, status: u16, times: usize) {
+    for _ in 0..times {
+        world.simulators.faults().next(provider, Fault::Status(status));
+    }
+}
+
+#[tokio::test]
+async fn what_has_lost_its_point_during_an_outage_fails_and_rings_an_alarm() {
+    let (world, mara) = noon().await;
+    let (log, _listening) = Log::listen();
+    mara.plan("Run", at("13:30")).await;
+    world.advance_to(at("12:45")).await;
+    provider_fails(&world, Provider::WhatsApp, 503, 50);
+    world.send_reminders(at("12:45")).await;
+    world.advance_to(at("14:00")).await;
+    let reminder = || async { mara.messages_of("workout_reminder").await.remove(0) };
+    let expired = reminder().await;
+    assert_eq!((&expired["status"], &expired["failure"]), (&json!("failed"), &json!("expired")));
+    let dead = world.queues.dead_letters();
+    assert_eq!(dead.iter().map(|message| message.queue).collect::<Vec<_>>(), [Queue::MessagesDead]);
+    let errors = log.metric("message_provider_error");
+    assert!(errors.len() > 5, "the alarm's threshold: {}", errors.len());
+    assert!(errors.iter().all(|line| line["provider"] == "whatsapp" && line["kind"] == "unavailable"), "{errors:?}");
+    // Nobody wants to be reminded of what was to be done, whoever sends it back.
+    world.simulators.faults().clear();
+    assert_eq!(world.queues.send_messages_back(), 1);
+    world.advance(SignedDuration::from_hours(1)).await;
+    assert_eq!(reminder().await, expired);
+    assert!(world.arrived(&mara, "Run").is_empty());
+    assert!(world.queues.dead_letters().is_empty() && world.queues.waiting().is_empty());
 }
 
 #[tokio::test]
@@ -212,6 +300,58 @@ async fn a_closed_conversation_falls_back_to_sms_once() {
     assert_eq!(arrived.iter().map(|message| message.via).collect::<Vec<_>>(), [Via::Sms]);
 }
 
+/// What Meta tells of a message, changed into a refusal of its template.
+fn refused(world: &World, told: &[Webhook]) -> Webhook {
+    let told = told.iter().find(|webhook| webhook.provider == Provider::WhatsApp).unwrap();
+    let mut body: Value = serde_json::from_slice(&told.body).unwrap();
+    let status = &mut body["entry"][0]["changes"][0]["value"]["statuses"][0];
+    status["status"] = json!("failed");
+    status["errors"] = json!([{"code": 132_015, "title": "Template is paused"}]);
+    world.simulators.sign(Provider::WhatsApp, &told.path, body.to_string().into_bytes())
+}
+
+#[tokio::test]
+async fn a_template_that_is_refused_late_falls_back_to_sms_once() {
+    let (world, mara) = noon().await;
+    world.hold_webhooks(true);
+    completes(&world, &mara).await;
+    let refusal = refused(&world, &world.simulators.take_webhooks());
+    for _ in 0..2 {
+        assert_eq!(world.deliver(&refusal).await.as_u16(), 204);
+        world.settle().await;
+    }
+    let by_sms = confirmations(&world, &mara).into_iter().filter(|message| message.via == Via::Sms);
+    assert_eq!(by_sms.count(), 1);
+}
+
+#[tokio::test]
+async fn a_template_that_is_refused_after_it_lost_its_point_only_fails() {
+    let (world, mara) = noon().await;
+    world.hold_webhooks(true);
+    completes(&world, &mara).await;
+    let refusal = refused(&world, &world.simulators.take_webhooks());
+    world.advance(SignedDuration::from_hours(25)).await;
+    assert_eq!(world.deliver(&refusal).await.as_u16(), 204);
+    world.settle().await;
+    let late = confirmation(&mara).await;
+    assert_eq!((&late["status"], &late["failure"]), (&json!("failed"), &json!("template")));
+    assert!(world.queues.dead_letters().is_empty());
+}
+
+#[tokio::test]
+async fn free_text_does_not_try_a_closed_conversation() {
+    let (world, mara) = noon().await;
+    world.stop_outbox(true);
+    world.writes(&mara, "status").await;
+    world.advance_to(next_day("13:00")).await;
+    world.stop_outbox(false);
+    world.settle().await;
+    let arrived = world.arrived(&mara, "Streak:");
+    assert_eq!(arrived.iter().map(|message| message.via).collect::<Vec<_>>(), [Via::Sms]);
+    let refused = world.simulators.thread(PHONE).into_iter().filter(|entry| entry.status == MessageStatus::Failed);
+    assert_eq!(refused.count(), 0);
+}
+
 #[tokio::test]
 async fn a_refused_message_fails_and_is_not_repeated() {
     let (world, mara) = noon().await;
@@ -244,6 +384,102 @@ async fn workers_at_once_send_once() {
     world.settle().await;
     assert_eq!(confirmations(&world, &mara).len(), 1);
     assert_eq!(confirmation(&mara).await["status"], "delivered");
+}
+
+// Unknown texts
+
+/// Asks for an answer by SMS whose sending meets a fault; what Twilio tells of it is held.
+async fn asks_by_sms(world: &World, fault: Fault) {
+    world.stop_outbox(true);
+    world.simulators.reply_sms(PHONE, "status");
+    world.settle().await;
+    world.hold_webhooks(true);
+    world.simulators.faults().next(Provider::Twilio, fault);
+    world.stop_outbox(false);
+    world.settle().await;
+}
+
+async fn answer_by_sms(mara: &Person) -> Value {
+    let mut answers = mara.messages_out().await;
+    answers.retain(|message| message["content"].as_str().is_some_and(|text| text.contains("Streak:")));
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    answers.remove(0)
+}
+
+#[tokio::test]
+async fn a_text_whose_answer_was_lost_is_found_in_twilios_list() {
+    let (world, mara) = noon().await;
+    asks_by_sms(&world, Fault::TimeoutAfterDoingTheWork).await;
+    assert_eq!(answer_by_sms(&mara).await["status"], "unknown");
+    world.advance(SignedDuration::from_secs(121)).await;
+    assert_eq!(answer_by_sms(&mara).await["status"], "sent");
+    world.advance(SignedDuration::from_hours(1)).await;
+    assert_eq!(world.arrived(&mara, "Streak:").len(), 1);
+}
+
+#[tokio::test]
+async fn a_text_whose_answer_was_lost_is_settled_by_the_callback_that_has_our_id() {
+    let (world, mara) = noon().await;
+    asks_by_sms(&world, Fault::TimeoutAfterDoingTheWork).await;
+    assert_eq!(answer_by_sms(&mara).await["status"], "unknown");
+    world.hold_webhooks(false);
+    world.settle().await;
+    assert_eq!(answer_by_sms(&mara).await["status"], "delivered", "before the list was ever asked");
+    world.advance(SignedDuration::from_hours(1)).await;
+    assert_eq!(world.arrived(&mara, "Streak:").len(), 1);
+}
+
+#[tokio::test]
+async fn a_text_that_twilio_never_listed_is_left_unsent() {
+    let (world, mara) = noon().await;
+    asks_by_sms(&world, Fault::TimeoutBefore).await;
+    world.advance(SignedDuration::from_hours(1)).await;
+    assert_eq!(answer_by_sms(&mara).await["status"], "unknown");
+    assert!(world.arrived(&mara, "Streak:").is_empty());
+    assert!(world.queues.waiting().is_empty() && world.queues.dead_letters().is_empty());
+}
+
+// Pacing
+
+async fn paced(settings: Settings) -> World {
+    Box::pin(World::with("2026-11-23T12:00:00Z", Setup { settings, ..Setup::default() })).await
+}
+
+fn all_differ(mut moments: Vec<i64>) -> bool {
+    let count = moments.len();
+    moments.sort_unstable();
+    moments.dedup();
+    moments.len() == count
+}
+
+#[tokio::test]
+async fn a_person_gets_one_whatsapp_message_in_six_seconds() {
+    let world = paced(Settings { whatsapp_pair_seconds: 6, ..Settings::for_testing() }).await;
+    let mara = Box::pin(world.person(PHONE).tier("b2c_elite").without_planned_calls().join(&world)).await;
+    for _ in 0..3 {
+        world.simulators.reply(PHONE, "status");
+    }
+    world.advance(SignedDuration::from_secs(30)).await;
+    let arrived = world.arrived(&mara, "Streak:");
+    assert_eq!(arrived.len(), 3);
+    assert!(all_differ(arrived.iter().map(|message| message.at.as_second() / 6).collect()), "{arrived:?}");
+}
+
+#[tokio::test]
+async fn our_number_sends_one_sms_in_a_second() {
+    let world = paced(Settings { sms_per_second: 1, ..Settings::for_testing() }).await;
+    let mut people = Vec::new();
+    for phone in [PHONE, "+447700900151", "+447700900152", "+447700900153"] {
+        people.push(Box::pin(world.person(phone).tier("b2c_elite").without_planned_calls().join(&world)).await);
+        world.advance(SignedDuration::from_mins(1)).await;
+    }
+    for person in &people {
+        world.simulators.reply_sms(&person.phone, "status");
+    }
+    world.advance(SignedDuration::from_mins(5)).await;
+    let arrived: Vec<_> = people.iter().flat_map(|person| world.arrived(person, "Streak:")).collect();
+    assert_eq!(arrived.len(), 4);
+    assert!(all_differ(arrived.iter().map(|message| message.at.as_second()).collect()), "{arrived:?}");
 }
 
 // Statuses
@@ -332,6 +568,148 @@ async fn stop_also_holds_what_was_queued_before_it() {
     assert!(confirmations(&world, &mara).is_empty());
     let held = confirmation(&mara).await;
     assert_eq!((&held["status"], &held["failure"]), (&json!("suppressed"), &json!("no_consent")));
+}
+
+#[tokio::test]
+async fn an_answer_does_not_survive_the_stop_that_was_said_after_its_question() {
+    let (world, mara) = noon().await;
+    world.stop_outbox(true);
+    world.writes(&mara, "status").await;
+    world.advance(SignedDuration::from_mins(1)).await;
+    world.writes(&mara, "STOP").await;
+    world.advance(SignedDuration::from_mins(1)).await;
+    world.stop_outbox(false);
+    world.settle().await;
+    assert!(world.arrived(&mara, "Streak:").is_empty());
+    assert_eq!(world.arrived(&mara, "no more messages").len(), 1, "the confirmation answers the STOP itself");
+    let held = mara.messages_out().await.into_iter().find(|message| message["status"] == "suppressed").unwrap();
+    assert_eq!(held["failure"], "no_consent");
+    // Who writes afterwards is answered.
+    world.writes(&mara, "status").await;
+    assert_eq!(world.arrived(&mara, "Streak:").len(), 1);
+}
+
+#[tokio::test]
+async fn who_hides_their_number_is_known_by_what_became_of_our_messages() {
+    let (world, mara) = noon().await;
+    completes(&world, &mara).await;
+    world.simulators.set_number_hidden(PHONE, true);
+    world.writes(&mara, "status").await;
+    assert_eq!(world.arrived(&mara, "Streak:").len(), 1);
+}
+
+#[tokio::test]
+async fn who_hides_their_number_is_known_by_the_message_that_they_reply_to() {
+    let world = World::at("2026-11-23T06:00:00Z").await;
+    world.hold_webhooks(true);
+    world.simulators.set_number_hidden(PHONE, true);
+    let person = world.person(PHONE).tier("b2c_elite").onboarding("communication_preference", json!("async"));
+    let mara = Box::pin(person.join(&world)).await;
+    world.advance_to(at("21:00")).await;
+    let asked = world.simulators.handset(PHONE).into_iter().rfind(|message| message.template.is_some()).unwrap();
+    // What became of it was never told.
+    world.simulators.take_webhooks();
+    world.hold_webhooks(false);
+    world.simulators.tap(PHONE, &asked.id, "done");
+    world.settle().await;
+    assert_eq!(mara.stats().await["total_workouts"], 1);
+    world.writes(&mara, "status").await;
+    assert_eq!(world.arrived(&mara, "Streak:").len(), 1, "from then on by the id");
+    // A reply to nobody's message is a stranger's.
+    let fields = json!({"from": null, "from_user_id": "GB.9000", "context": {"id": "wamid.nobodys"}});
+    let stranger = written(&world, "wamid.stranger", "done", world.now(), &fields);
+    assert_eq!(world.deliver(&stranger).await.as_u16(), 204);
+    assert_eq!(mara.stats().await["total_workouts"], 1);
+}
+
+// Which plan is meant
+
+/// A morning with Yoga at 09:00 and a run at 12:30, both reminded of and neither logged.
+async fn reminded_of_two() -> (World, Person, String, String) {
+    let (world, mara) = elite_at("2026-11-23T08:00:00Z").await;
+    let yoga = mara.plan("Yoga", at("09:00")).await;
+    let run = mara.plan("Run", at("12:30")).await;
+    for time in ["08:15", "11:45"] {
+        world.advance_to(at(time)).await;
+        world.send_reminders(at(time)).await;
+    }
+    (world, mara, yoga, run)
+}
+
+async fn workout(mara: &Person, id: &str) -> Value {
+    mara.get(&format!("/api/workouts/{id}")).await
+}
+
+fn reminder_of(world: &World, mara: &Person, activity: &str) -> String {
+    let mut reminders = world.arrived(mara, activity);
+    reminders.retain(|message| message.template.as_deref() == Some("workout_reminder"));
+    reminders.pop().unwrap().id
+}
+
+#[tokio::test]
+async fn a_word_is_about_the_plan_that_was_reminded_of_last() {
+    let (world, mara, yoga, run) = reminded_of_two().await;
+    world.writes(&mara, "later").await;
+    world.writes(&mara, "3pm").await;
+    assert_eq!(workout(&mara, &run).await["planned_time"], "2026-11-23T15:00:00Z");
+    assert_eq!(workout(&mara, &yoga).await["planned_time"], "2026-11-23T09:00:00Z");
+    world.advance_to(at("14:15")).await;
+    world.send_reminders(at("14:15")).await;
+    world.writes(&mara, "done").await;
+    assert_eq!(workout(&mara, &run).await["status"], "completed");
+    assert_eq!(workout(&mara, &yoga).await["status"], "planned");
+}
+
+#[tokio::test]
+async fn a_reply_is_about_the_plan_of_the_message_it_replies_to() {
+    let (world, mara, yoga, run) = reminded_of_two().await;
+    let context = json!({"context": {"id": reminder_of(&world, &mara, "Yoga")}});
+    let says = async |id: &str, text: &str, fields: &Value| {
+        assert_eq!(world.deliver(&written(&world, id, text, world.now(), fields)).await.as_u16(), 204);
+        world.settle().await;
+    };
+    says("wamid.1", "later", &context).await;
+    says("wamid.2", "5pm", &json!({})).await;
+    assert_eq!(workout(&mara, &yoga).await["planned_time"], "2026-11-23T17:00:00Z", "the question was about it");
+    assert_eq!(workout(&mara, &run).await["planned_time"], "2026-11-23T12:30:00Z");
+    says("wamid.3", "done", &context).await;
+    says("wamid.4", "done", &context).await;
+    assert_eq!(workout(&mara, &yoga).await["status"], "completed");
+    assert_eq!(workout(&mara, &run).await["status"], "planned", "the same word once more is not about another plan");
+    assert_eq!(world.arrived(&mara, "in the book already").len(), 1);
+}
+
+// Words in another order
+
+#[tokio::test]
+async fn an_older_word_that_comes_later_undoes_nothing() {
+    let (world, mara) = noon().await;
+    let (first, last) = (world.now(), world.now() + SignedDuration::from_secs(60));
+    let run = mara.plan("Run", at("15:00")).await;
+    world.advance(SignedDuration::from_mins(5)).await;
+    for (words, at) in [("resume", last), ("pause", first), ("at 7pm", last), ("at 6pm", first), ("later", first)] {
+        let webhook = written(&world, &format!("wamid.{words}"), words, at, &json!({}));
+        assert_eq!(world.deliver(&webhook).await.as_u16(), 204);
+        world.settle().await;
+    }
+    assert_eq!(mara.get("/api/users/me").await["status"], "active");
+    assert_eq!(workout(&mara, &run).await["planned_time"], "2026-11-23T19:00:00Z");
+    assert!(world.arrived(&mara, "What time suits you").is_empty());
+    // A newer word still counts.
+    world.writes(&mara, "pause").await;
+    assert_eq!(mara.get("/api/users/me").await["status"], "paused");
+}
+
+#[tokio::test]
+async fn a_voice_note_is_answered_each_time_and_within_the_days_limit() {
+    let (world, mara) = noon().await;
+    world.writes(&mara, "the weather is fine").await;
+    for _ in 0..25 {
+        world.simulators.voice_note(PHONE);
+        world.settle().await;
+    }
+    assert_eq!(world.arrived(&mara, "I understand").len(), 1);
+    assert_eq!(world.arrived(&mara, "cannot listen").len(), 19, "twenty answers a day, whatever they say");
 }
 
 #[tokio::test]

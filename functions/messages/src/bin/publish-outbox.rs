@@ -10,6 +10,7 @@ async fn main() -> ExitCode {
         let queues = start.queues(&[
             Queue::DueCalls,
             Queue::Messages,
+            Queue::MessagesDead,
             Queue::PlanUsers,
             Queue::EraseUsers,
             Queue::Reviews,

@@ -25,6 +25,8 @@ mod words;
 use normalise::{Clause, clauses, flat};
 use pattern::{Table, is_number};
 
+use crate::user::PauseReason;
+
 /// The words of a text as the tables know them, clauses forgotten; [`crate::times`] reads the same.
 pub(crate) fn plain_words(text: &str) -> Vec<String> {
     flat(&clauses(text))
@@ -236,6 +238,20 @@ fn kept(all: &[String]) -> Option<StopScope> {
     };
     let calls_are_kept = (0..all.len()).find_map(kept_at)?;
     Some(if calls_are_kept { StopScope::Messages } else { StopScope::Calls })
+}
+
+/// Why somebody asks to be left in peace for a while, where they say it: in whole words, for "ill" is also a part of "until".
+#[must_use]
+pub fn pause_reason(text: &str) -> PauseReason {
+    let all = plain_words(text);
+    let says = |words: &[&str]| all.iter().any(|word| words.contains(&word.as_str()));
+    if says(words::PAUSE_SICK) {
+        PauseReason::Sick
+    } else if says(words::PAUSE_TRAVELING) {
+        PauseReason::Traveling
+    } else {
+        PauseReason::Paused
+    }
 }
 
 /// Whether the text is the carriers' keyword for "who are you": HELP or INFO, alone.

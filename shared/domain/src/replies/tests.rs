@@ -250,3 +250,20 @@ proptest! {
         prop_assert_eq!(understand(&text.replace(' ', "   ")), intent);
     }
 }
+
+#[test]
+fn why_somebody_pauses_is_said_in_whole_words() {
+    for (text, reason) in [
+        ("I'm ill, pause please", PauseReason::Sick),
+        ("sick until monday", PauseReason::Sick),
+        ("pausa, estoy enferma", PauseReason::Sick),
+        ("I'll be travelling next week, pause", PauseReason::Traveling),
+        ("on holiday till friday", PauseReason::Traveling),
+        ("pause till monday", PauseReason::Paused),
+        ("pause, I will still be here", PauseReason::Paused),
+        ("pause, too many bills", PauseReason::Paused),
+        ("pause, a new influence", PauseReason::Paused),
+    ] {
+        assert_eq!(pause_reason(text), reason, "{text}");
+    }
+}

@@ -316,6 +316,15 @@ pub(super) const COURTESY: &[&str] = &[
     "babyy", "baby", "hmm", "queen", "sis", "cheers",
 ];
 
+/// Words by which a pause is for illness, or for being away. Whole ones.
+pub(super) const PAUSE_SICK: &[&str] = &[
+    "sick", "ill", "illness", "flu", "unwell", "poorly", "hospital", "hospitalised", "hospitalized", "enfermo", "enferma",
+];
+pub(super) const PAUSE_TRAVELING: &[&str] = &[
+    "holiday", "holidays", "travel", "travels", "travelling", "traveling", "vacation", "vacations", "abroad", "trip",
+    "trips", "vacaciones", "viaje", "viajes",
+];
+
 /// What carriers act on; alone it unsubscribes at once. "Alto", "parar" and "baja" are what Spanish speakers send.
 pub(super) const STOP_WORDS: &[&str] = &[
     "stop", "stop all", "unsubscribe", "cancel", "end", "quit", "revoke", "opt out", "alto", "parar", "pare", "baja",

@@ -37,7 +37,7 @@ const fn most_deliveries(queue: Queue) -> u32 {
         Queue::PlanUsers => 5,
         Queue::EraseUsers => 20,
         // People read them; no function does.
-        Queue::OutboxDead | Queue::Reviews => 1,
+        Queue::MessagesDead | Queue::OutboxDead | Queue::Reviews => 1,
     }
 }
 
@@ -394,7 +394,7 @@ impl Driver {
                     Queue::Messages => "send-message",
                     Queue::PlanUsers => "plan-users",
                     Queue::EraseUsers => "erase-user",
-                    Queue::OutboxDead | Queue::Reviews => "nobody",
+                    Queue::MessagesDead | Queue::OutboxDead | Queue::Reviews => "nobody",
                 };
                 let name = name.to_owned();
                 let work = async move { Outcome::Did(usize::from(world.deliver_message(&message).await)) };

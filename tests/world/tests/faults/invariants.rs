@@ -975,10 +975,9 @@ fn effects_took_place(seen: &Seen) -> Vec<String> {
 fn dead_letters_have_a_reason(seen: &Seen) -> Vec<String> {
     let mut found = Vec::new();
     for dead in &seen.dead {
-        let given_up = dead.queue == Queue::Messages
-            && seen
-                .of("message")
-                .any(|message| message["id"] == dead.body["message_id"] && message["failure"] == "given_up");
+        let told = |message: &Value| matches!(text(message, "failure"), "given_up" | "expired");
+        let given_up = dead.queue == Queue::MessagesDead
+            && seen.of("message").any(|message| message["id"] == dead.body["message_id"] && told(message));
         if !given_up && dead.undisturbed > 0 {
             found.push(format!("{:?} after {} failures of its own: {}", dead.queue, dead.undisturbed, dead.body));
         }
