@@ -320,7 +320,7 @@ async fn every_word_on_a_consent_is_kept_whoever_took_it() {
         "whatsapp messages_whatsapp false",
     ];
     assert_eq!(history, expected);
-    assert_eq!(export["consent_history"].as_array().unwrap().len(), 6);
+    assert_eq!(export["consent_history"].as_array().unwrap().len(), 7);
     assert!(export["consent_history"].as_array().unwrap().iter().all(|word| word["wording_version"].is_string()));
 }
 
