@@ -173,7 +173,7 @@ async fn test(console: &Console, layout: &Layout, arguments: &[String]) -> Resul
     running.file.write(&file)?;
     console.line("");
     let mut command = process::Tool::new("cargo", layout.root());
-    command.arguments(["test", "--package", "ivy-stack"]).environment("IVY_STACK", &file);
+    command.arguments(["test", "--no-fail-fast", "--package", "ivy-stack"]).environment("IVY_STACK", &file);
     if !arguments.is_empty() {
         command.argument("--").arguments(arguments);
     }
