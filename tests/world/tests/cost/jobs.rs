@@ -229,7 +229,6 @@ fn of_a_queue(message: &QueuedMessage, cost: &Cost) -> (&'static str, &'static s
         Queue::PlanUsers => ("plan-users", of_a_plan(&message.body, cost)),
         Queue::EraseUsers => ("erase-user", "a person"),
         Queue::MessagesDead => panic!("a message was given up"),
-        Queue::MessagesDead => panic!("a message was given up"),
         Queue::OutboxDead => panic!("an effect cannot be read"),
         Queue::Reviews => panic!("no function reads reviews"),
     }
