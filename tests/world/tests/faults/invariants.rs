@@ -857,7 +857,11 @@ fn planned_calls_ring(seen: &Seen) -> Vec<String> {
         let undisturbed = since.iter().all(|(entry, _)| entry.at > over) && seen.now > over;
         let lived_here = text(profile, "timezone") == planned.zone;
         let in_time = date_at(profile, planned.at) == date || planned.at.as_second() % 3600 == 0;
-        if !(daily && preferred && callable && by_voice && undisturbed && lived_here && in_time) {
+        // A day that somebody lands in may have its evening behind it: what lies before the moment is past.
+        let evening = text(&profile["evening_window"], "start").parse::<jiff::civil::Time>().ok();
+        let zone = TimeZone::get(&planned.zone).unwrap();
+        let ahead = evening.is_some_and(|start| zone.to_timestamp(date.to_datetime(start)).unwrap() > planned.at);
+        if !(daily && preferred && callable && by_voice && undisturbed && lived_here && in_time && ahead) {
             continue;
         }
         let ids: Vec<String> =
