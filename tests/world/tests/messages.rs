@@ -2,13 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use ivy_flows::{Settings, ports::Queue};
-use ivy_runtime::{config::LogLevel, telemetry};
 use ivy_simulators::{Fault, HandsetMessage, MessageStatus, Provider, Via, Webhook};
 use ivy_world::{Person, Setup, World, at, delivery};
 use jiff::{SignedDuration, Timestamp};
@@ -54,37 +48,6 @@ fn written(world: &World, id: &str, text: &str, at: Timestamp, fields: &Value) -
     let body = json!({"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [
         {"field": "messages", "value": {"messaging_product": "whatsapp", "messages": [message]}}]}]});
     world.simulators.sign(Provider::WhatsApp, "/webhooks/whatsapp", body.to_string().into_bytes())
-}
-
-/// What the functions log while it is listened to.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let guard = tracing::subscriber::set_default(telemetry::subscriber(LogLevel::Info, move || writer.clone()));
-        (log, guard)
-    }
-
-    /// The lines of a metric.
-    fn metric(&self, name: &str) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line[name].is_number()).collect()
-    }
 }
 
 fn next_day(time: &str) -> Timestamp {
@@ -227,32 +190,6 @@ fn provider_fails(world: &World, provider: Provider, status: u16, times: usize) 
     for _ in 0..times {
         world.simulators.faults().next(provider, Fault::Status(status));
     }
-}
-
-#[tokio::test]
-async fn what_has_lost_its_point_during_an_outage_fails_and_rings_an_alarm() {
-    let (world, mara) = noon().await;
-    let (log, _listening) = Log::listen();
-    mara.plan("Run", at("13:30")).await;
-    world.advance_to(at("12:45")).await;
-    provider_fails(&world, Provider::WhatsApp, 503, 50);
-    world.send_reminders(at("12:45")).await;
-    world.advance_to(at("14:00")).await;
-    let reminder = || async { mara.messages_of("workout_reminder").await.remove(0) };
-    let expired = reminder().await;
-    assert_eq!((&expired["status"], &expired["failure"]), (&json!("failed"), &json!("expired")));
-    let dead = world.queues.dead_letters();
-    assert_eq!(dead.iter().map(|message| message.queue).collect::<Vec<_>>(), [Queue::MessagesDead]);
-    let errors = log.metric("message_provider_error");
-    assert!(errors.len() > 5, "the alarm's threshold: {}", errors.len());
-    assert!(errors.iter().all(|line| line["provider"] == "whatsapp" && line["kind"] == "unavailable"), "{errors:?}");
-    // Nobody wants to be reminded of what was to be done, whoever sends it back.
-    world.simulators.faults().clear();
-    assert_eq!(world.queues.send_messages_back(), 1);
-    world.advance(SignedDuration::from_hours(1)).await;
-    assert_eq!(reminder().await, expired);
-    assert!(world.arrived(&mara, "Run").is_empty());
-    assert!(world.queues.dead_letters().is_empty() && world.queues.waiting().is_empty());
 }
 
 #[tokio::test]

@@ -1,0 +1,79 @@
+//! An outage of WhatsApp is seen: by the metric that the alarm counts, and by what ends in the dead letters.
+//!
+//! Alone in its process: what one test listens to, the callsites of others at once may have been told to keep to themselves.
+
+#![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use ivy_flows::ports::Queue;
+use ivy_runtime::{config::LogLevel, telemetry};
+use ivy_simulators::{Fault, Provider};
+use ivy_world::{World, at};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+
+const PHONE: &str = "+447700900150";
+
+/// What the functions log while it is listened to.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let guard = tracing::subscriber::set_default(telemetry::subscriber(LogLevel::Info, move || writer.clone()));
+        (log, guard)
+    }
+
+    /// The lines of a metric.
+    fn metric(&self, name: &str) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line[name].is_number()).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_has_lost_its_point_during_an_outage_fails_and_rings_an_alarm() {
+    let (log, _listening) = Log::listen();
+    let world = World::at("2026-11-23T12:00:00Z").await;
+    let mara = Box::pin(world.person(PHONE).tier("b2c_elite").without_planned_calls().join(&world)).await;
+    mara.plan("Run", at("13:30")).await;
+    world.advance_to(at("12:45")).await;
+    for _ in 0..50 {
+        world.simulators.faults().next(Provider::WhatsApp, Fault::Status(503));
+    }
+    world.send_reminders(at("12:45")).await;
+    world.advance_to(at("14:00")).await;
+    let reminder = || async { mara.messages_of("workout_reminder").await.remove(0) };
+    let expired = reminder().await;
+    assert_eq!((&expired["status"], &expired["failure"]), (&json!("failed"), &json!("expired")));
+    let dead = world.queues.dead_letters();
+    assert_eq!(dead.iter().map(|message| message.queue).collect::<Vec<_>>(), [Queue::MessagesDead]);
+    let errors = log.metric("message_provider_error");
+    assert!(errors.len() > 5, "the alarm's threshold: {}", errors.len());
+    assert!(errors.iter().all(|line| line["provider"] == "whatsapp" && line["kind"] == "unavailable"), "{errors:?}");
+    // Nobody wants to be reminded of what was to be done, whoever sends it back.
+    world.simulators.faults().clear();
+    assert_eq!(world.queues.send_messages_back(), 1);
+    world.advance(SignedDuration::from_hours(1)).await;
+    assert_eq!(reminder().await, expired);
+    assert!(world.arrived(&mara, "Run").is_empty());
+    assert!(world.queues.dead_letters().is_empty() && world.queues.waiting().is_empty());
+}
