@@ -475,25 +475,20 @@ pub(crate) async fn pause_after_call(ivy: &Ivy, user: UserId, call: CallId) -> R
         let (Some(me), false) = ivy.store.me_and_event(user, "retell", &wish).await? else { return Ok(()) };
         let mut transaction = ivy.store.transaction();
         transaction.processed_event("retell", &wish, now);
-        let profile = match add_pause(ivy, &mut transaction, &me, PauseReason::Paused, None, now).await {
-            Ok(Some(profile)) => profile,
+        let paused = match add_pause(ivy, &mut transaction, &me, PauseReason::Paused, None, now).await {
+            Err(Error::Conflict { .. }) => None,
+            paused => paused?,
+        };
+        let Some(profile) = paused else {
             // Nothing to pause is an answer to the wish as well: told again, it must not pause who has resumed since.
-            Ok(None) | Err(Error::Conflict { .. }) => {
-                let mut transaction = ivy.store.transaction();
-                transaction.processed_event("retell", &wish, now);
-                return match transaction.commit().await {
-                    Err(error) if !error.failed("event") => Err(error.into()),
-                    Ok(()) | Err(_) => Ok(()),
-                };
-            }
-            Err(error) => return Err(error),
+            return match transaction.commit().await {
+                Err(error) if !error.failed("event") => Err(error.into()),
+                Ok(()) | Err(_) => Ok(()),
+            };
         };
         let text = "Your calls are paused, as you asked in our call. Reply RESUME when you want me back.";
         messages::say_if_allowed(&mut transaction, &me, text, now)?;
-        match commit(transaction, profile).await {
-            Ok(_) => Ok(()),
-            Err(error) => Err(error),
-        }
+        commit(transaction, profile).await.map(|_| ())
     })
     .await
 }

@@ -19,8 +19,8 @@ use crate::{
     workouts::{self, NewWorkout},
 };
 
-/// Plans from a call may lie this far ahead.
-const FURTHEST_PLAN: SignedDuration = SignedDuration::from_hours(60 * 24);
+/// Plans from what somebody said or wrote may lie this far ahead.
+pub(crate) const FURTHEST_PLAN: SignedDuration = SignedDuration::from_hours(60 * 24);
 /// A day of activity has no more minutes.
 const MOST_MINUTES: u32 = 1440;
 
@@ -66,10 +66,8 @@ pub(crate) fn plan(ledger: &mut Ledger<'_>, me: &Me, said: Plan, at: Timestamp, 
     }
     // Known is what was open before this call was taken in: it may just have been logged.
     let open = me.progress();
-    let same_name = |plan: &&Workout| {
-        plan.date == date && plan.planned_activity.as_str().eq_ignore_ascii_case(said.activity.as_str())
-    };
-    let named: Vec<&Workout> = open.agenda.plans().iter().filter(same_name).collect();
+    let same_name = |plan: &&Workout| plan.planned_activity.as_str().eq_ignore_ascii_case(said.activity.as_str());
+    let named: Vec<&Workout> = open.agenda.all_on(date).filter(same_name).collect();
     if let Some(known) = named.iter().find(|plan| plan.planned_time == time || time.is_none()) {
         return Planned::At(Box::new((*known).clone()));
     }

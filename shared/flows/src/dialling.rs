@@ -223,7 +223,7 @@ pub(crate) async fn free_slot(
         | CallType::MonthlyCheck
         | CallType::QuarterlyReview
         | CallType::FollowUp
-        | CallType::Onboarding => settings.call_slots.saturating_sub(settings.reserved_call_slots),
+        | CallType::Onboarding => settings.unreserved_call_slots(),
     };
     if usable == 0 {
         return Ok(None);
@@ -316,9 +316,7 @@ pub(crate) fn variables_of(me: &Me, stored: &StoredCall, others: &Others, now: T
     let today = me.date_at(now);
     let plans: Vec<PlannedToday> = progress
         .agenda
-        .plans()
-        .iter()
-        .filter(|plan| plan.date == today)
+        .all_on(today)
         .map(|plan| PlannedToday { activity: plan.planned_activity.clone(), time: plan.planned_time })
         .collect();
     variables(&CallContext {
@@ -483,8 +481,7 @@ async fn forecast_slots(ivy: &Ivy) -> Result<(), Error> {
     for shard in 0..keys::SHARDS {
         due += ivy.store.count_due_calls(shard, until).await?;
     }
-    let usable = ivy.settings.call_slots.saturating_sub(ivy.settings.reserved_call_slots);
-    let seconds = u64::from(usable) * FORECAST.as_secs().unsigned_abs();
+    let seconds = u64::from(ivy.settings.unreserved_call_slots()) * FORECAST.as_secs().unsigned_abs();
     let percent = due * USUAL_CALL_SECONDS * 100 / seconds.max(1);
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53 percent")]
     metrics::metric("call_slots_forecast_percent", percent as f64, metrics::Unit::Percent, &[]);

@@ -27,7 +27,7 @@ use crate::{
     completions::Ledger,
     messages::{self, Outgoing},
     outbox::json,
-    planning::PlanJob,
+    planning::{self, PlanJob},
     ports::{Queue, Queues},
     retrying::{contended, until_settled},
 };
@@ -125,18 +125,9 @@ async fn remind_of(ivy: &Ivy, item: &ToRemind) -> Result<(), Error> {
 /// # Errors
 /// When the queue does not take a job; the event is delivered again and repeats the same jobs.
 pub async fn weekly_summaries(quarter: Timestamp, queues: &dyn Queues) -> Result<usize, Error> {
-    let mut jobs = 0;
-    for (zone, date) in days::zones_that_show(SUMMARY_AT, quarter, quarter + QUARTER) {
-        if date.weekday() != Weekday::Sunday {
-            continue;
-        }
-        for shard in 0..keys::SHARDS {
-            let job = PlanJob::Weekly { zone: zone.clone(), shard, date, after: None };
-            queues.send(Queue::PlanUsers, json(&job)?, Duration::ZERO).await?;
-            jobs += 1;
-        }
-    }
-    Ok(jobs)
+    let mut zones = days::zones_that_show(SUMMARY_AT, quarter, quarter + QUARTER);
+    zones.retain(|(_, date)| date.weekday() == Weekday::Sunday);
+    planning::begin_pages(queues, zones, |zone, shard, date| PlanJob::Weekly { zone, shard, date, after: None }).await
 }
 
 /// Works a page of a zone's users off.
@@ -147,12 +138,8 @@ pub(crate) async fn summarise_page(
     after: Option<UserId>,
 ) -> Result<(), Error> {
     let page = ivy.store.users_of_zone(zone.as_str(), shard, PAGE, after).await?;
-    if page.next.is_some()
-        && let Some(last) = page.items.last()
-    {
-        let next = PlanJob::Weekly { zone: zone.clone(), shard, date, after: Some(*last) };
-        queues.send(Queue::PlanUsers, json(&next)?, Duration::ZERO).await?;
-    }
+    let behind = |last| PlanJob::Weekly { zone: zone.clone(), shard, date, after: Some(last) };
+    planning::next_page(queues, &page, behind).await?;
     let mut failure = None;
     for user in page.items {
         if let Err(error) = summarise(ivy, user, zone, date).await {
@@ -207,12 +194,8 @@ pub(crate) async fn receipts_page(
     after: Option<UserId>,
 ) -> Result<(), Error> {
     let page = ivy.store.users_with_receipts(month, shard, PAGE, after).await?;
-    if page.next.is_some()
-        && let Some(last) = page.items.last()
-    {
-        let next = PlanJob::Receipts { month: month.to_owned(), shard, after: Some(*last) };
-        queues.send(Queue::PlanUsers, json(&next)?, Duration::ZERO).await?;
-    }
+    let behind = |last| PlanJob::Receipts { month: month.to_owned(), shard, after: Some(last) };
+    planning::next_page(queues, &page, behind).await?;
     let mut failure = None;
     for user in page.items {
         if let Err(error) = send_receipt(ivy, user, month).await {

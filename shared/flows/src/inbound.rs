@@ -35,7 +35,7 @@ use crate::{
     Error, Ivy,
     accounts::{self, OptOut},
     completions::{Ledger, Report},
-    conversation::spoken,
+    conversation::{FURTHEST_PLAN, spoken},
     messages::{self, Outgoing},
     metrics,
     retrying::{contended, until_settled},
@@ -47,8 +47,6 @@ const ACKNOWLEDGED_FOR: SignedDuration = SignedDuration::from_hours(12);
 const MOST_REPLIES_A_DAY: u32 = 20;
 /// A question is answered within so long, or not at all.
 const ASKED_FOR: SignedDuration = SignedDuration::from_hours(24);
-/// A plan may be moved this far ahead by message.
-const FURTHEST_PLAN: SignedDuration = SignedDuration::from_hours(60 * 24);
 /// An energy score of the last so many days needs no asking.
 const SCORE_KEPT_DAYS: i32 = 6;
 

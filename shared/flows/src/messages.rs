@@ -351,20 +351,22 @@ async fn claim(ivy: &Ivy, senders: Senders<'_>, job: &MessageToSend) -> Result<C
         updated_at: now,
         ..message
     };
-    let mut transaction = ivy.store.transaction();
-    transaction.message(&claimed, &me.profile.cipher);
-    transaction.commit().await.map_err(contended)?;
-    let claimed = Message { version: claimed.version + 1, ..claimed };
+    let claimed = write(ivy, &me, claimed).await?;
     Ok(Claim::Claimed(Box::new((me, claimed))))
 }
 
 /// Takes up again what was given up and sent back: a day begins anew for it.
 async fn begin_again(ivy: &Ivy, me: &Me, message: Message, now: Timestamp) -> Result<Message, Error> {
     let again = Message { status: MessageStatus::Queued, failure: None, tried_since: None, updated_at: now, ..message };
+    write(ivy, me, again).await
+}
+
+/// Writes a message and nothing else; answers it as the table has it then.
+async fn write(ivy: &Ivy, me: &Me, message: Message) -> Result<Message, Error> {
     let mut transaction = ivy.store.transaction();
-    transaction.message(&again, &me.profile.cipher);
+    transaction.message(&message, &me.profile.cipher);
     transaction.commit().await.map_err(contended)?;
-    Ok(Message { version: again.version + 1, ..again })
+    Ok(Message { version: message.version + 1, ..message })
 }
 
 /// Fails a message that no provider took in time, and has its job put among the dead letters.
@@ -462,8 +464,20 @@ async fn settle_claim(
         // Not done with it: if the other worker dies, only a delivery to come can find that out.
         return Err(PortError { port: "message", reason: "another worker is at it".to_owned() }.into());
     }
+    leave_unknown(ivy, senders, me, message, "worker_lost", now).await
+}
+
+/// Leaves a message unsent of which nobody knows whether it went out. Of a text that can be found out later.
+async fn leave_unknown(
+    ivy: &Ivy,
+    senders: Senders<'_>,
+    me: &Me,
+    message: &Message,
+    reason: &str,
+    now: Timestamp,
+) -> Result<Sending, Error> {
     tracing::error!(event = "message_outcome_unknown", message_id = %message.id, user_id = %me.id());
-    finish(ivy, me, message, MessageStatus::Unknown, Some("worker_lost"), now).await?;
+    finish(ivy, me, message, MessageStatus::Unknown, Some(reason), now).await?;
     if message.via == Via::Sms { look_again(senders, message).await } else { Ok(Sending::Unknown) }
 }
 
@@ -478,12 +492,9 @@ fn unwanted(me: &Me, message: &Message, now: Timestamp) -> Option<&'static str> 
     if message.unless_heard_since.is_some_and(|since| me.last_interaction_at().is_some_and(|heard| heard > since)) {
         return Some("heard_meanwhile");
     }
-    let asked_for = is_asked_for(me, message);
-    if !asked_for && me.user().phone_proven_at.is_none() {
-        return Some(accounts::PHONE_NOT_PROVEN);
-    }
-    if !asked_for && !me.user().may_be_messaged_by(message.via) {
-        return Some("no_consent");
+    if !is_asked_for(me, message) && !me.user().may_be_messaged_by(message.via) {
+        let proven = me.user().phone_proven_at.is_some();
+        return Some(if proven { "no_consent" } else { accounts::PHONE_NOT_PROVEN });
     }
     match &message.notice {
         Some(Notice::MorningPlan { due_at, .. } | Notice::EveningCheck { due_at, .. }) => {
@@ -637,11 +648,7 @@ async fn record(
             tracing::info!(event = "message_sent", message_id = %claimed.id, user_id = %me.id(), via = ?claimed.via);
             Ok(Sending::Sent)
         }
-        Err(ProviderError::Unknown) => {
-            tracing::error!(event = "message_outcome_unknown", message_id = %claimed.id, user_id = %me.id());
-            finish(ivy, me, claimed, MessageStatus::Unknown, Some("answer_lost"), now).await?;
-            if claimed.via == Via::Sms { look_again(senders, claimed).await } else { Ok(Sending::Unknown) }
-        }
+        Err(ProviderError::Unknown) => leave_unknown(ivy, senders, me, claimed, "answer_lost", now).await,
         Err(ProviderError::RateLimited { retry_after }) => later(ivy, senders, me, claimed, retry_after, now).await,
         Err(error @ (ProviderError::Unavailable { .. } | ProviderError::Misconfigured { .. })) => {
             tracing::error!(event = "message_provider_failed", message_id = %claimed.id, %error);
@@ -736,9 +743,7 @@ async fn finish(
     now: Timestamp,
 ) -> Result<(), Error> {
     let finished = Message { status, failure: failure.map(str::to_owned), updated_at: now, ..message.clone() };
-    let mut transaction = ivy.store.transaction();
-    transaction.message(&finished, &me.profile.cipher);
-    transaction.commit().await.map_err(contended)
+    write(ivy, me, finished).await.map(|_| ())
 }
 
 /// What a provider reports about a message that it took.

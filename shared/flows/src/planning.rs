@@ -18,7 +18,7 @@ use ivy_domain::{
     planning::{CallHistory, Channel, PlannedCall, call_id, calls_for},
     user::CommunicationPreference,
 };
-use ivy_store::{Contact, Me, Profile, StoreError, StoredCall, Transaction, keys};
+use ivy_store::{Contact, Me, PageOf, Profile, StoreError, StoredCall, Transaction, keys};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
@@ -70,15 +70,35 @@ pub enum PlanJob {
 /// When the queue does not take a job; the event is delivered again and repeats the same jobs.
 pub async fn plan_day(hour: Timestamp, queues: &dyn Queues) -> Result<usize, Error> {
     let zones = days::zones_whose_day_begins(hour, hour + SignedDuration::from_hours(1));
+    begin_pages(queues, zones, |zone, shard, date| PlanJob::Page { zone, shard, date, after: None }).await
+}
+
+/// Puts a job on the queue for the first page of each shard of these zones; how many there were.
+pub(crate) async fn begin_pages(
+    queues: &dyn Queues,
+    zones: impl IntoIterator<Item = (Zone, Date), IntoIter: Send> + Send,
+    job: impl Fn(Zone, u64, Date) -> PlanJob + Send,
+) -> Result<usize, Error> {
     let mut jobs = 0;
     for (zone, date) in zones {
         for shard in 0..keys::SHARDS {
-            let job = PlanJob::Page { zone: zone.clone(), shard, date, after: None };
-            queues.send(Queue::PlanUsers, json(&job)?, Duration::ZERO).await?;
+            queues.send(Queue::PlanUsers, json(&job(zone.clone(), shard, date))?, Duration::ZERO).await?;
             jobs += 1;
         }
     }
     Ok(jobs)
+}
+
+/// Puts the job of the page behind this one on the queue, if there is one. Before this one is worked off: what goes wrong here
+/// must not keep the others from it.
+pub(crate) async fn next_page(
+    queues: &dyn Queues,
+    page: &PageOf<UserId>,
+    job: impl FnOnce(UserId) -> PlanJob + Send,
+) -> Result<(), Error> {
+    let Some(last) = page.items.last().filter(|_| page.next.is_some()) else { return Ok(()) };
+    queues.send(Queue::PlanUsers, json(&job(*last))?, Duration::ZERO).await?;
+    Ok(())
 }
 
 /// Works one job off.
@@ -89,13 +109,8 @@ pub async fn plan_users(ivy: &Ivy, queues: &dyn Queues, job: &PlanJob) -> Result
     match job {
         PlanJob::Page { zone, shard, date, after } => {
             let page = ivy.store.users_of_zone(zone.as_str(), *shard, PAGE, *after).await?;
-            // First the pages behind this one: what goes wrong here must not keep them from their day.
-            if page.next.is_some()
-                && let Some(last) = page.items.last()
-            {
-                let next = PlanJob::Page { zone: zone.clone(), shard: *shard, date: *date, after: Some(*last) };
-                queues.send(Queue::PlanUsers, json(&next)?, Duration::ZERO).await?;
-            }
+            let behind = |last| PlanJob::Page { zone: zone.clone(), shard: *shard, date: *date, after: Some(last) };
+            next_page(queues, &page, behind).await?;
             let mut failure = None;
             for (profile, contact) in ivy.store.profiles_and_contacts(&page.items).await? {
                 // The index may be behind a move to another zone, which planned the user by itself.

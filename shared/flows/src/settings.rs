@@ -29,6 +29,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Slots that calls of every type may take.
+    #[must_use]
+    pub const fn unreserved_call_slots(&self) -> u32 {
+        self.call_slots.saturating_sub(self.reserved_call_slots)
+    }
+
     /// Settings for tests: recognisable values, none of them real.
     #[must_use]
     pub fn for_testing() -> Self {

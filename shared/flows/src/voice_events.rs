@@ -306,7 +306,6 @@ impl Heard<'_> {
         let mut ledger = Ledger::open(self.ivy, self.me, now).await?;
         // The report first: what is planned in the same call lies ahead, and is not what was done.
         let reported = found.workout_status.as_deref().and_then(conversation::status);
-        let activity = || conversation::said(found.planned_activity.as_deref()).and_then(Text::truncated);
         if let Some(read) = reported
             && !told.logs.is_empty()
             && told.logs.iter().all(|log| log.status != read)
@@ -317,7 +316,7 @@ impl Heard<'_> {
         let reported = reported.filter(|_| told.logs.is_empty());
         if let Some(status) = reported {
             let minutes = conversation::minutes(found.actual_duration_minutes);
-            conversation::log(&mut ledger, status, activity(), minutes, at);
+            conversation::log(&mut ledger, status, self.activity(), minutes, at);
         }
         let logged = told.logged().or(reported);
         let planned = told.planned || self.plan(&mut ledger, logged.is_some());
@@ -339,11 +338,15 @@ impl Heard<'_> {
         Ok((planned, logged))
     }
 
+    /// What was planned, or done, in their words.
+    fn activity(&self) -> Option<Text<200>> {
+        conversation::said(self.found.planned_activity.as_deref()).and_then(Text::truncated)
+    }
+
     /// A plan that was made in the call; whether there was one. Beside a report, an activity without a time names what was done.
     fn plan(&self, ledger: &mut Ledger<'_>, logged: bool) -> bool {
         let found = self.found;
-        let activity = conversation::said(found.planned_activity.as_deref()).and_then(Text::truncated);
-        let Some(activity) = activity else { return false };
+        let Some(activity) = self.activity() else { return false };
         let time = conversation::said(found.planned_time.as_deref()).map(str::to_owned);
         if logged && time.is_none() {
             return false;

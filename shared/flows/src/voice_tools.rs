@@ -37,18 +37,6 @@ use crate::{
     voice_events::{is_current, ours},
 };
 
-/// The names of all tools, as `infra/retell/tools.json` declares them.
-pub const NAMES: [&str; 9] = [
-    "get_today",
-    "plan_workout",
-    "log_workout",
-    "schedule_follow_up",
-    "record_score",
-    "record_marker",
-    "pause_calls",
-    "opt_out",
-    "send_whatsapp_summary",
-];
 /// Uses that a call remembers; a talk has far fewer.
 const MOST_USES: usize = 60;
 
@@ -536,9 +524,7 @@ fn today(me: &Me, now: Timestamp) -> ToolAnswer {
     let standing = progress.streak.standing(date);
     let plans: Vec<String> = progress
         .agenda
-        .plans()
-        .iter()
-        .filter(|plan| plan.date == date)
+        .all_on(date)
         .map(|plan| match plan.planned_time {
             Some(time) => format!("{} at {}", plan.planned_activity.as_str(), spoken(me, time, now)),
             None => plan.planned_activity.as_str().to_owned(),

@@ -7,17 +7,14 @@
 //! period first has begun it, and the other finds it begun. Users who cannot be called stand in no index; their period begins
 //! on first use.
 
-use std::time::Duration;
-
 use ivy_domain::{UserId, Zone, days, wallet::PeriodRule};
-use ivy_store::{StoreError, keys};
+use ivy_store::StoreError;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     Error, Ivy,
-    outbox::json,
-    planning::PlanJob,
-    ports::{Queue, Queues},
+    planning::{self, PlanJob},
+    ports::Queues,
 };
 
 /// Wallets looked at by one job: each takes two keys of a batch of 100.
@@ -28,15 +25,8 @@ const PAGE: u32 = 50;
 /// # Errors
 /// When the queue does not take a job; the event is delivered again and repeats the same jobs.
 pub async fn reset_wallets(hour: Timestamp, queues: &dyn Queues) -> Result<usize, Error> {
-    let mut jobs = 0;
-    for (zone, _) in days::zones_whose_day_begins(hour, hour + SignedDuration::from_hours(1)) {
-        for shard in 0..keys::SHARDS {
-            let job = PlanJob::Wallets { zone: zone.clone(), shard, after: None };
-            queues.send(Queue::PlanUsers, json(&job)?, Duration::ZERO).await?;
-            jobs += 1;
-        }
-    }
-    Ok(jobs)
+    let zones = days::zones_whose_day_begins(hour, hour + SignedDuration::from_hours(1));
+    planning::begin_pages(queues, zones, |zone, shard, _| PlanJob::Wallets { zone, shard, after: None }).await
 }
 
 /// Begins the periods that are due among a page of users.
@@ -48,12 +38,8 @@ pub(crate) async fn reset_page(
     after: Option<UserId>,
 ) -> Result<(), Error> {
     let page = ivy.store.users_of_zone(zone.as_str(), shard, PAGE, after).await?;
-    if page.next.is_some()
-        && let Some(last) = page.items.last()
-    {
-        let next = PlanJob::Wallets { zone: zone.clone(), shard, after: Some(*last) };
-        queues.send(Queue::PlanUsers, json(&next)?, Duration::ZERO).await?;
-    }
+    let behind = |last| PlanJob::Wallets { zone: zone.clone(), shard, after: Some(last) };
+    planning::next_page(queues, &page, behind).await?;
     let now = ivy.now();
     let mut failure = None;
     for (profile, mut wallet) in ivy.store.wallets(&page.items).await? {

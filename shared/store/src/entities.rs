@@ -63,13 +63,13 @@ impl Agenda {
     /// The plan that "done" on a day means: the first of that day that is not logged; of several, the one whose name was said.
     #[must_use]
     pub fn open_on(&self, date: Date, said: Option<&str>) -> Option<&Workout> {
-        said.and_then(|said| self.named_on(date, said)).or_else(|| self.0.iter().find(|plan| plan.date == date))
+        said.and_then(|said| self.named_on(date, said)).or_else(|| self.all_on(date).next())
     }
 
     /// The open plan of a day that was reminded of last: reminders come in the order of the plans.
     #[must_use]
     pub fn reminded_on(&self, date: Date) -> Option<&Workout> {
-        self.0.iter().filter(|plan| plan.date == date && plan.reminded).max_by_key(|plan| plan.planned_time)
+        self.all_on(date).filter(|plan| plan.reminded).max_by_key(|plan| plan.planned_time)
     }
 
     /// Keeps the agenda in step with a workout that was planned, moved or logged, and forgets plans long past.

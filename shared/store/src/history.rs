@@ -23,7 +23,7 @@ use crate::{
     Item, PageOf, Profile, Store, StoreError, StoredCall, UserCipher,
     entities::{entity_of, from_item, profile_from, string_of},
     keys,
-    reads::{string, take},
+    reads::{every_item, string, take},
 };
 
 /// How many queries one page may take where a filter passes over nearly everything.
@@ -242,19 +242,9 @@ impl Store {
         Ok(PageOf { items: found, next: position })
     }
 
-    /// Everything between two sort keys, oldest first: a query for every megabyte of it.
+    /// Everything between two sort keys, oldest first.
     async fn all_between(&self, user: UserId, between: &Between) -> Result<Vec<Item>, StoreError> {
-        let mut found = Vec::new();
-        let mut start = None;
-        loop {
-            let request = self.between(user, between).set_exclusive_start_key(start);
-            let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
-            found.extend(answer.items.unwrap_or_default());
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
+        every_item(&self.between(user, between)).await
     }
 
     /// A workout by its id, of a user who is still there. One batch, and a second read for a workout that moved to another day.
@@ -364,25 +354,13 @@ impl Store {
 
     /// All charities: they are few, and lie in one partition.
     pub async fn charities(&self) -> Result<Vec<Charity>, StoreError> {
-        let mut found = Vec::new();
-        let mut start = None;
-        loop {
-            let request = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :pk")
-                .expression_attribute_values(":pk", string(keys::CHARITIES))
-                .set_exclusive_start_key(start);
-            let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
-            for item in answer.items.unwrap_or_default() {
-                found.push(from_item("charity", item)?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", string(keys::CHARITIES));
+        every_item(&request).await?.into_iter().map(|item| from_item("charity", item)).collect()
     }
 
     /// The wallets of up to 50 users with their owners; who has none yet, or is gone, is left out. One batch.

@@ -19,7 +19,7 @@ use crate::{
     entities::{entity_of, from_item, is_in_time, string_of},
     history::{marker, receipt},
     keys,
-    reads::{open_message, string},
+    reads::{every_item, open_message, string},
 };
 
 /// What a waiting call's id may be older than it: calls are scheduled at most 31 days ahead.
@@ -155,31 +155,23 @@ impl Store {
         Ok(found)
     }
 
-    /// What was done about a user that may be asked after, oldest first, with the reasons opened. A query for every megabyte.
+    /// What was done about a user that may be asked after, oldest first, with the reasons opened.
     pub async fn audit_of(&self, profile: &Profile, now: Timestamp) -> Result<Vec<AuditEntry>, StoreError> {
-        let mut found = Vec::new();
-        let mut start = None;
-        loop {
-            let request = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :pk")
-                .expression_attribute_values(":pk", string(keys::audit_partition(&profile.user.id.to_string())))
-                .consistent_read(true)
-                .set_exclusive_start_key(start);
-            let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
-            for item in answer.items.unwrap_or_default().into_iter().filter(|item| is_in_time(item, now)) {
-                let entry: AuditEntry = from_item("audit", item)?;
-                let open = |sealed: &String| profile.cipher.open("audit_reason", sealed);
-                let reason = entry.reason.as_ref().map(open).transpose()?;
-                found.push(AuditEntry { reason, ..entry });
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", string(keys::audit_partition(&profile.user.id.to_string())))
+            .consistent_read(true);
+        let items = every_item(&request).await?.into_iter().filter(|item| is_in_time(item, now));
+        let opened = items.map(|item| {
+            let entry: AuditEntry = from_item("audit", item)?;
+            let open = |sealed: &String| profile.cipher.open("audit_reason", sealed);
+            let reason = entry.reason.as_ref().map(open).transpose()?;
+            Ok(AuditEntry { reason, ..entry })
+        });
+        opened.collect()
     }
 
     /// Somebody's wish to be forgotten, or its tombstone.
@@ -189,33 +181,21 @@ impl Store {
 
     /// The calls of a user that wait: not begun, or between two attempts. One query over the ids of the last 33 days.
     pub async fn waiting_calls(&self, user: UserId, now: Timestamp) -> Result<Vec<StoredCall>, StoreError> {
-        let mut found = Vec::new();
-        let mut start = None;
-        loop {
-            let request = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :until")
-                // Only calls that are not over stand in the index.
-                .filter_expression("attribute_exists(gsi1pk) AND #state IN (:scheduled, :retry)")
-                .expression_attribute_names("#state", "state")
-                .expression_attribute_values(":pk", string(keys::user_partition(user)))
-                .expression_attribute_values(":from", string(keys::calls_from(now - OLDEST_WAITING)))
-                .expression_attribute_values(":until", string(format!("{}~", keys::CALLS)))
-                .expression_attribute_values(":scheduled", string("scheduled"))
-                .expression_attribute_values(":retry", string("retry"))
-                .consistent_read(true)
-                .set_exclusive_start_key(start);
-            let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
-            for item in answer.items.unwrap_or_default() {
-                found.push(from_item("call", item)?);
-            }
-            start = answer.last_evaluated_key;
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :until")
+            // Only calls that are not over stand in the index.
+            .filter_expression("attribute_exists(gsi1pk) AND #state IN (:scheduled, :retry)")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_values(":pk", string(keys::user_partition(user)))
+            .expression_attribute_values(":from", string(keys::calls_from(now - OLDEST_WAITING)))
+            .expression_attribute_values(":until", string(format!("{}~", keys::CALLS)))
+            .expression_attribute_values(":scheduled", string("scheduled"))
+            .expression_attribute_values(":retry", string("retry"))
+            .consistent_read(true);
+        every_item(&request).await?.into_iter().map(|item| from_item("call", item)).collect()
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, Select};
+use aws_sdk_dynamodb::{
+    operation::query::builders::QueryFluentBuilder,
+    types::{AttributeValue, KeysAndAttributes, ReturnValue, Select},
+};
 use ivy_domain::{
     CallId, CharityId, CompanyId, Email, MessageId, SessionId, UserId, WorkoutId, charity::Charity, company::Company,
     message::Message, workout::Workout,
@@ -514,27 +517,17 @@ impl Store {
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<(UserId, WorkoutId)>, StoreError> {
-        let (mut found, mut start) = (Vec::new(), None);
-        loop {
-            let request = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .index_name("gsi1")
-                .key_condition_expression("gsi1pk = :pk AND gsi1sk BETWEEN :from AND :until")
-                .expression_attribute_values(":pk", string(keys::remind_partition(shard)))
-                .expression_attribute_values(":from", string(keys::sortable(from)))
-                .expression_attribute_values(":until", string(keys::sortable(until)))
-                .set_exclusive_start_key(start);
-            let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
-            for item in answer.items.unwrap_or_default() {
-                found.push(workout_at(&item).ok_or_else(|| StoreError::unreadable("workout", "its key"))?);
-            }
-            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("gsi1")
+            .key_condition_expression("gsi1pk = :pk AND gsi1sk BETWEEN :from AND :until")
+            .expression_attribute_values(":pk", string(keys::remind_partition(shard)))
+            .expression_attribute_values(":from", string(keys::sortable(from)))
+            .expression_attribute_values(":until", string(keys::sortable(until)));
+        let items = every_item(&request).await?;
+        items.iter().map(|item| workout_at(item).ok_or_else(|| StoreError::unreadable("workout", "its key"))).collect()
     }
 
     async fn users_at(&self, pk: String, limit: u32, after: Option<UserId>) -> Result<PageOf<UserId>, StoreError> {
@@ -606,6 +599,20 @@ pub(crate) fn call_at(item: &Item) -> Option<(UserId, CallId)> {
     let user = string_of(item, "pk")?.strip_prefix("USER#")?.parse().ok()?;
     let call = string_of(item, "sk")?.strip_prefix(keys::CALLS)?.parse().ok()?;
     Some((user, call))
+}
+
+/// Everything that a query finds: a request for every megabyte of it.
+pub(crate) async fn every_item(query: &QueryFluentBuilder) -> Result<Vec<Item>, StoreError> {
+    let (mut found, mut start) = (Vec::new(), None);
+    loop {
+        let request = query.clone().set_exclusive_start_key(start);
+        let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
+        found.extend(answer.items.unwrap_or_default());
+        start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        if start.is_none() {
+            return Ok(found);
+        }
+    }
 }
 
 fn workout_at(item: &Item) -> Option<(UserId, WorkoutId)> {
