@@ -77,7 +77,9 @@ pub struct SimulatedCall {
 }
 
 impl SimulatedCall {
-    pub(crate) fn is_live(&self) -> bool {
+    /// Whether it rings or is talked on.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
         match self.status {
             CallStatus::Registered | CallStatus::Ongoing => true,
             CallStatus::Ended | CallStatus::NotConnected => false,

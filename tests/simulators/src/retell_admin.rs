@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use axum::{
     body::Bytes,
-    extract::{Path, Query, State},
-    http::{HeaderMap, StatusCode},
+    extract::{FromRequestParts, Path, Query, State},
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
@@ -540,8 +540,79 @@ fn body(bytes: &[u8]) -> Result<Fields, String> {
     }
 }
 
-fn unprocessable(message: impl AsRef<str>) -> Response {
-    error(StatusCode::UNPROCESSABLE_ENTITY, message.as_ref())
+/// Somebody with our key.
+pub(crate) struct Authorised;
+
+impl FromRequestParts<Arc<Inner>> for Authorised {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, inner: &Arc<Inner>) -> Result<Self, Response> {
+        unauthorised(inner, &parts.headers).map_or(Ok(Self), Err)
+    }
+}
+
+/// Why a request is refused. A word about its fields alone is a bad request.
+pub(crate) enum Refused {
+    Bad(String),
+    Unprocessable(String),
+    NotFound,
+}
+
+impl From<String> for Refused {
+    fn from(message: String) -> Self {
+        Self::Bad(message)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Bad(message) => bad(message),
+            Self::Unprocessable(message) => error(StatusCode::UNPROCESSABLE_ENTITY, &message),
+            Self::NotFound => not_found(),
+        }
+    }
+}
+
+type Answer = Result<Response, Refused>;
+
+/// A number that the body must have.
+fn number(fields: &Fields, name: &str) -> Result<usize, String> {
+    let number = fields.get(name).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok());
+    number.ok_or_else(|| format!("{name} is required"))
+}
+
+/// An agent or a language model in the version that the query names.
+fn shown(all: &[Versioned], (id_name, id): (&str, &str), parameters: &[(String, String)]) -> Answer {
+    let wanted = version_in(parameters)?;
+    let one = all.iter().find(|one| one.id == id).ok_or(Refused::NotFound)?;
+    let version = one.version(wanted).ok_or(Refused::NotFound)?;
+    Ok(server::json(StatusCode::OK, &one.answer(id_name, version)))
+}
+
+/// Changes a draft of an agent or a language model.
+fn changed(
+    all: &mut [Versioned],
+    (id_name, id): (&str, &str),
+    wanted: Option<usize>,
+    fields: Fields,
+    now: i64,
+) -> Answer {
+    let one = all.iter_mut().find(|one| one.id == id).ok_or(Refused::NotFound)?;
+    let version = one.version(wanted).ok_or(Refused::NotFound)?;
+    let draft = &mut one.versions[version];
+    if draft.published {
+        let what = if id_name == "llm_id" { "LLM" } else { "agent" };
+        return Err(Refused::Bad(format!("Cannot update a published {what}")));
+    }
+    merge(&mut draft.fields, fields);
+    draft.modified = now;
+    Ok(server::json(StatusCode::OK, &one.answer(id_name, version)))
+}
+
+/// The items of a list, each with what pages go by.
+fn keyed(name: &str, items: impl IntoIterator<Item = Value>) -> Vec<(String, Value)> {
+    items.into_iter().map(|item| (item[name].as_str().unwrap_or_default().to_owned(), item)).collect()
 }
 
 /// The `version` of the query, when it is the only parameter and a number.
@@ -556,21 +627,21 @@ fn version_in(parameters: &[(String, String)]) -> Result<Option<usize>, String> 
 }
 
 /// One page of a list: `limit`, `pagination_key` and `sort_order` are understood, anything else refused.
-fn page(parameters: &[(String, String)], items: Vec<(String, Value)>) -> Response {
+fn page(parameters: &[(String, String)], items: Vec<(String, Value)>) -> Answer {
     let mut start = 0;
     let mut limit = PAGE;
     for (name, value) in parameters {
         match name.as_str() {
             "limit" => match value.parse() {
                 Ok(wanted @ 1..=1000) => limit = PAGE.min(wanted),
-                _ => return bad("limit must be between 1 and 1000"),
+                _ => return Err(Refused::Bad("limit must be between 1 and 1000".to_owned())),
             },
             "pagination_key" => match items.iter().position(|(id, _)| id == value) {
                 Some(position) => start = position + 1,
-                None => return bad("pagination_key is unknown"),
+                None => return Err(Refused::Bad("pagination_key is unknown".to_owned())),
             },
             "sort_order" if matches!(value.as_str(), "ascending" | "descending") => {}
-            _ => return bad(format!("{name} is not a known query parameter")),
+            _ => return Err(Refused::Bad(format!("{name} is not a known query parameter"))),
         }
     }
     let has_more = items.len() > start + limit;
@@ -580,20 +651,14 @@ fn page(parameters: &[(String, String)], items: Vec<(String, Value)>) -> Respons
         answer["pagination_key"] = json!(id);
     }
     answer["items"] = page.into_iter().map(|(_, value)| value).collect();
-    server::json(StatusCode::OK, &answer)
+    Ok(server::json(StatusCode::OK, &answer))
 }
 
 /// `POST /create-retell-llm`
-pub(crate) async fn create_llm(State(inner): State<Arc<Inner>>, headers: HeaderMap, bytes: Bytes) -> Response {
-    if let Some(refused) = unauthorised(&inner, &headers) {
-        return refused;
-    }
-    let checked = body(&bytes)
-        .and_then(|fields| check_llm(&fields).and_then(|()| needs(&fields, &["start_speaker"])).map(|()| fields));
-    let fields = match checked {
-        Ok(fields) => fields,
-        Err(message) => return bad(message),
-    };
+pub(crate) async fn create_llm(_: Authorised, State(inner): State<Arc<Inner>>, bytes: Bytes) -> Answer {
+    let fields = body(&bytes)?;
+    check_llm(&fields)?;
+    needs(&fields, &["start_speaker"])?;
     let modified = inner.now().as_millisecond();
     let workspace = &mut inner.state().workspace;
     workspace.writes += 1;
@@ -603,96 +668,50 @@ pub(crate) async fn create_llm(State(inner): State<Arc<Inner>>, headers: HeaderM
     let llm = Versioned { id, versions: vec![version] };
     let answer = llm.answer("llm_id", 0);
     workspace.llms.push(llm);
-    server::json(StatusCode::CREATED, &answer)
+    Ok(server::json(StatusCode::CREATED, &answer))
 }
 
 /// `GET /get-retell-llm/{llm_id}`
 pub(crate) async fn get_llm(
+    _: Authorised,
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
     Query(parameters): Parameters,
-    headers: HeaderMap,
-) -> Response {
-    if let Some(refused) = unauthorised(&inner, &headers) {
-        return refused;
-    }
-    let wanted = match version_in(&parameters) {
-        Ok(wanted) => wanted,
-        Err(message) => return bad(message),
-    };
-    let state = inner.state();
-    let llm = state.workspace.llms.iter().find(|llm| llm.id == id);
-    match llm.and_then(|llm| Some((llm, llm.version(wanted)?))) {
-        Some((llm, version)) => server::json(StatusCode::OK, &llm.answer("llm_id", version)),
-        None => not_found(),
-    }
+) -> Answer {
+    shown(&inner.state().workspace.llms, ("llm_id", &id), &parameters)
 }
 
 /// `GET /v2/list-retell-llms`
-pub(crate) async fn list_llms(
-    State(inner): State<Arc<Inner>>,
-    Query(parameters): Parameters,
-    headers: HeaderMap,
-) -> Response {
-    if let Some(refused) = unauthorised(&inner, &headers) {
-        return refused;
-    }
-    let items = inner.state().workspace.llms();
-    page(
-        &parameters,
-        items.into_iter().map(|one| (one["llm_id"].as_str().unwrap_or_default().to_owned(), one)).collect(),
-    )
+pub(crate) async fn list_llms(_: Authorised, State(inner): State<Arc<Inner>>, Query(parameters): Parameters) -> Answer {
+    page(&parameters, keyed("llm_id", inner.state().workspace.llms()))
 }
 
 /// `PATCH /update-retell-llm/{llm_id}`
 pub(crate) async fn update_llm(
+    _: Authorised,
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
     Query(parameters): Parameters,
-    headers: HeaderMap,
     bytes: Bytes,
-) -> Response {
-    if let Some(refused) = unauthorised(&inner, &headers) {
-        return refused;
-    }
-    let parsed = version_in(&parameters).and_then(|wanted| {
-        let fields = body(&bytes)?;
-        check_llm(&fields).map(|()| (wanted, fields))
-    });
-    let (wanted, fields) = match parsed {
-        Ok(parsed) => parsed,
-        Err(message) => return bad(message),
-    };
+) -> Answer {
+    let wanted = version_in(&parameters)?;
+    let fields = body(&bytes)?;
+    check_llm(&fields)?;
     let now = inner.now().as_millisecond();
     let workspace = &mut inner.state().workspace;
-    let Some(llm) = workspace.llms.iter_mut().find(|llm| llm.id == id) else { return not_found() };
-    let Some(version) = llm.version(wanted) else { return not_found() };
-    if llm.versions[version].published {
-        return bad("Cannot update a published LLM");
-    }
-    merge(&mut llm.versions[version].fields, fields);
-    llm.versions[version].modified = now;
+    let answer = changed(&mut workspace.llms, ("llm_id", &id), wanted, fields, now)?;
     workspace.writes += 1;
-    server::json(StatusCode::OK, &llm.answer("llm_id", version))
+    Ok(answer)
 }
 
 /// `POST /create-agent`
-pub(crate) async fn create_agent(State(inner): State<Arc<Inner>>, headers: HeaderMap, bytes: Bytes) -> Response {
-    if let Some(refused) = unauthorised(&inner, &headers) {
-        return refused;
-    }
-    let checked = body(&bytes).and_then(|fields| {
-        check_agent(&fields).and_then(|()| needs(&fields, &["response_engine", "voice_id"])).map(|()| fields)
-    });
-    let fields = match checked {
-        Ok(fields) => fields,
-        Err(message) => return bad(message),
-    };
+pub(crate) async fn create_agent(_: Authorised, State(inner): State<Arc<Inner>>, bytes: Bytes) -> Answer {
+    let fields = body(&bytes)?;
+    check_agent(&fields)?;
+    needs(&fields, &["response_engine", "voice_id"])?;
     let modified = inner.now().as_millisecond();
     let workspace = &mut inner.state().workspace;
-    if let Err(message) = workspace.check_engine(&fields) {
-        return unprocessable(message);
-    }
+    workspace.check_engine(&fields).map_err(Refused::Unprocessable)?;
     workspace.writes += 1;
     let id = workspace.next_id("agent");
     let mut version = Version { modified, ..Version::default() };
@@ -703,112 +722,68 @@ pub(crate) async fn create_agent(State(inner): State<Arc<Inner>>, headers: Heade
     let agent = Versioned { id, versions: vec![version] };
     let answer = agent.answer("agent_id", 0);
     workspace.agents.push(agent);
-    server::json(StatusCode::CREATED, &answer)
+    Ok(server::json(StatusCode::CREATED, &answer))
 }
 
 /// `GET /get-agent/{agent_id}`
 pub(crate) async fn get_agent(
+    _: Authorised,
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
     Query(parameters): Parameters,
-    headers: HeaderMap,
-) -> Response {
-    if let Some(refused) = unauthorised(&inner, &headers) {
-        return refused;
-    }
-    let wanted = match version_in(&parameters) {
-        Ok(wanted) => wanted,
-        Err(message) => return bad(message),
-    };
-    let state = inner.state();
-    let agent = state.workspace.agents.iter().find(|agent| agent.id == id);
-    match agent.and_then(|agent| Some((agent, agent.version(wanted)?))) {
-        Some((agent, version)) => server::json(StatusCode::OK, &agent.answer("agent_id", version)),
-        None => not_found(),
-    }
+) -> Answer {
+    shown(&inner.state().workspace.agents, ("agent_id", &id), &parameters)
 }
 
 /// `GET /v2/list-agents`: names and ids only.
 pub(crate) async fn list_agents(
+    _: Authorised,
     State(inner): State<Arc<Inner>>,
     Query(parameters): Parameters,
-    headers: HeaderMap,
-) -> Response {
-    if let Some(refused) = unauthorised(&inner, &headers) {
-        return refused;
-    }
+) -> Answer {
     let items = inner.state().workspace.agents().into_iter().map(|agent| {
-        let id = agent["agent_id"].as_str().unwrap_or_default().to_owned();
-        let item = json!({
+        json!({
             "agent_id": agent["agent_id"], "agent_name": agent.get("agent_name").cloned().unwrap_or_else(|| json!("")),
             "channel": "voice", "is_suspended": false, "is_transfer_agent": false, "tags": {},
             "user_modified_timestamp": agent["last_modification_timestamp"],
-        });
-        (id, item)
+        })
     });
-    page(&parameters, items.collect())
+    page(&parameters, keyed("agent_id", items))
 }
 
 /// `PATCH /update-agent/{agent_id}`
 pub(crate) async fn update_agent(
+    _: Authorised,
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
     Query(parameters): Parameters,
-    headers: HeaderMap,
     bytes: Bytes,
-) -> Response {
-    if let Some(refused) = unauthorised(&inner, &headers) {
-        return refused;
-    }
-    let parsed = version_in(&parameters).and_then(|wanted| {
-        let fields = body(&bytes)?;
-        check_agent(&fields).map(|()| (wanted, fields))
-    });
-    let (wanted, fields) = match parsed {
-        Ok(parsed) => parsed,
-        Err(message) => return bad(message),
-    };
+) -> Answer {
+    let wanted = version_in(&parameters)?;
+    let fields = body(&bytes)?;
+    check_agent(&fields)?;
     let now = inner.now().as_millisecond();
     let workspace = &mut inner.state().workspace;
-    if let Err(message) = workspace.check_engine(&fields) {
-        return unprocessable(message);
-    }
-    let Some(agent) = workspace.agents.iter_mut().find(|agent| agent.id == id) else { return not_found() };
-    let Some(version) = agent.version(wanted) else { return not_found() };
-    if agent.versions[version].published {
-        return bad("Cannot update a published agent");
-    }
-    merge(&mut agent.versions[version].fields, fields);
-    agent.versions[version].modified = now;
+    workspace.check_engine(&fields).map_err(Refused::Unprocessable)?;
+    let answer = changed(&mut workspace.agents, ("agent_id", &id), wanted, fields, now)?;
     workspace.writes += 1;
-    server::json(StatusCode::OK, &agent.answer("agent_id", version))
+    Ok(answer)
 }
 
 /// `POST /create-agent-version/{agent_id}`: a draft of agent and language model, with one new number for both.
 pub(crate) async fn create_agent_version(
+    _: Authorised,
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
     bytes: Bytes,
-) -> Response {
-    if let Some(refused) = unauthorised(&inner, &headers) {
-        return refused;
-    }
-    let base = body(&bytes).and_then(|fields| {
-        check(&fields, &[("base_version", COUNT, false)])?;
-        let base = fields.get("base_version").and_then(Value::as_u64).and_then(|base| usize::try_from(base).ok());
-        base.ok_or_else(|| "base_version is required".to_owned())
-    });
-    let base = match base {
-        Ok(base) => base,
-        Err(message) => return bad(message),
-    };
+) -> Answer {
+    let fields = body(&bytes)?;
+    check(&fields, &[("base_version", COUNT, false)])?;
+    let base = number(&fields, "base_version")?;
     let modified = inner.now().as_millisecond();
     let workspace = &mut inner.state().workspace;
-    let Some(agent) = workspace.agents.iter_mut().find(|agent| agent.id == id) else { return not_found() };
-    if agent.version(Some(base)).is_none() {
-        return not_found();
-    }
+    let agent = workspace.agents.iter_mut().find(|agent| agent.id == id).ok_or(Refused::NotFound)?;
+    agent.version(Some(base)).ok_or(Refused::NotFound)?;
     let number = agent.versions.len();
     let draft = |from: &Version| Version { base: Some(base), published: false, modified, fields: from.fields.clone() };
     let mut next = draft(&agent.versions[base]);
@@ -821,36 +796,24 @@ pub(crate) async fn create_agent_version(
         llm.versions.push(next);
     }
     workspace.writes += 1;
-    server::json(StatusCode::CREATED, &answer)
+    Ok(server::json(StatusCode::CREATED, &answer))
 }
 
 /// `POST /publish-agent-version/{agent_id}`: 200 without a body.
 pub(crate) async fn publish_agent_version(
+    _: Authorised,
     State(inner): State<Arc<Inner>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
     bytes: Bytes,
-) -> Response {
-    if let Some(refused) = unauthorised(&inner, &headers) {
-        return refused;
-    }
-    let version = body(&bytes).and_then(|fields| {
-        check(
-            &fields,
-            &[("version", COUNT, false), ("version_title", Text, false), ("version_description", Text, false)],
-        )?;
-        let version = fields.get("version").and_then(Value::as_u64).and_then(|version| usize::try_from(version).ok());
-        version.ok_or_else(|| "version is required".to_owned())
-    });
-    let version = match version {
-        Ok(version) => version,
-        Err(message) => return bad(message),
-    };
+) -> Answer {
+    let fields = body(&bytes)?;
+    check(&fields, &[("version", COUNT, false), ("version_title", Text, false), ("version_description", Text, false)])?;
+    let version = number(&fields, "version")?;
     let workspace = &mut inner.state().workspace;
-    let Some(agent) = workspace.agents.iter_mut().find(|agent| agent.id == id) else { return not_found() };
-    let Some(published) = agent.versions.get_mut(version) else { return not_found() };
+    let agent = workspace.agents.iter_mut().find(|agent| agent.id == id).ok_or(Refused::NotFound)?;
+    let published = agent.versions.get_mut(version).ok_or(Refused::NotFound)?;
     if published.published {
-        return bad("This version is published already");
+        return Err(Refused::Bad("This version is published already".to_owned()));
     }
     published.published = true;
     let llm_id = published.fields["response_engine"]["llm_id"].as_str().unwrap_or_default().to_owned();
@@ -859,68 +822,52 @@ pub(crate) async fn publish_agent_version(
         spoken.published = true;
     }
     workspace.writes += 1;
-    StatusCode::OK.into_response()
+    Ok(StatusCode::OK.into_response())
 }
 
 /// `GET /v2/list-phone-numbers`
 pub(crate) async fn list_numbers(
+    _: Authorised,
     State(inner): State<Arc<Inner>>,
     Query(parameters): Parameters,
-    headers: HeaderMap,
-) -> Response {
-    if let Some(refused) = unauthorised(&inner, &headers) {
-        return refused;
-    }
-    let items = inner.state().workspace.numbers();
-    let keyed = items.into_iter().map(|one| (one["phone_number"].as_str().unwrap_or_default().to_owned(), one));
-    page(&parameters, keyed.collect())
+) -> Answer {
+    page(&parameters, keyed("phone_number", inner.state().workspace.numbers()))
 }
 
 /// `PATCH /update-phone-number/{phone_number}`
 pub(crate) async fn update_number(
+    _: Authorised,
     State(inner): State<Arc<Inner>>,
     Path(number): Path<String>,
-    headers: HeaderMap,
     bytes: Bytes,
-) -> Response {
-    if let Some(refused) = unauthorised(&inner, &headers) {
-        return refused;
-    }
-    let fields = match body(&bytes).and_then(|fields| check(&fields, NUMBER).map(|()| fields)) {
-        Ok(fields) => fields,
-        Err(message) => return bad(message),
-    };
+) -> Answer {
+    let fields = body(&bytes)?;
+    check(&fields, NUMBER)?;
     let modified = inner.now().as_millisecond();
     let workspace = &mut inner.state().workspace;
     for name in ["inbound_agents", "outbound_agents"] {
         let mut weights = Vec::new();
         for bound in list(&fields, name) {
-            let checked = object(bound, name).and_then(|bound| {
-                // A version is a number, or a name such as `latest_published`.
-                let mut plain = bound.clone();
-                plain.remove("agent_version");
-                check(&plain, &[("agent_id", Text, false), ("weight", SHARE, false)])?;
-                needs(bound, &["agent_id", "weight"]).map(|()| bound)
-            });
-            let bound = match checked {
-                Ok(bound) => bound,
-                Err(message) => return bad(message),
-            };
+            let bound = object(bound, name)?;
+            // A version is a number, or a name such as `latest_published`.
+            let mut plain = bound.clone();
+            plain.remove("agent_version");
+            check(&plain, &[("agent_id", Text, false), ("weight", SHARE, false)])?;
+            needs(bound, &["agent_id", "weight"])?;
             if !workspace.agents.iter().any(|agent| Some(agent.id.as_str()) == text(bound, "agent_id")) {
-                return unprocessable("Agent was not found");
+                return Err(Refused::Unprocessable("Agent was not found".to_owned()));
             }
             weights.push(bound["weight"].as_f64().unwrap_or_default());
         }
         if !weights.is_empty() && (weights.iter().sum::<f64>() - 1.0).abs() > 1e-6 {
-            return bad(format!("{name}: weights must add up to 1"));
+            return Err(Refused::Bad(format!("{name}: weights must add up to 1")));
         }
     }
-    let Some(known) = workspace.numbers.iter_mut().find(|known| text(known, "phone_number") == Some(&number)) else {
-        return not_found();
-    };
+    let known = workspace.numbers.iter_mut().find(|known| text(known, "phone_number") == Some(&number));
+    let known = known.ok_or(Refused::NotFound)?;
     merge(known, fields);
     known.insert("last_modification_timestamp".to_owned(), json!(modified));
     let answer = Value::Object(known.clone());
     workspace.writes += 1;
-    server::json(StatusCode::OK, &answer)
+    Ok(server::json(StatusCode::OK, &answer))
 }

@@ -4,6 +4,7 @@
 //! scope and does not check the signature, so these carry the scope only.
 
 use aws_sdk_lambda::primitives::Blob;
+use jiff::Timestamp;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -31,6 +32,17 @@ impl Stack {
             failed: answer.function_error.is_some(),
             payload: serde_json::from_slice(&payload).unwrap_or(Value::Null),
         }
+    }
+
+    /// Runs a job of the calendar with the event of a moment.
+    pub async fn run_job(&self, function: &str, time: Timestamp) {
+        let event = json!({
+            "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event", "source": "aws.events",
+            "account": "000000000000", "time": time, "region": self.file.region,
+            "resources": [format!("arn:aws:events:{}:000000000000:rule/{function}", self.file.region)], "detail": {},
+        });
+        let done = self.invoke(function, event.to_string()).await;
+        assert!(!done.failed, "{done:?}");
     }
 
     fn aws(&self, service: &str, method: Method, path: &str) -> RequestBuilder {

@@ -91,13 +91,7 @@ async fn forget_the_plan(stack: &Stack, sam: &Person, calls: &[Value]) {
 async fn plan_day(stack: &Stack, zone: &Zone) {
     let begins = days::day_start(days::local_date(now(), zone), zone).as_second();
     let hour = Timestamp::from_second(begins - begins.rem_euclid(3600)).unwrap();
-    let event = json!({
-        "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa", "detail-type": "Scheduled Event", "source": "aws.events",
-        "account": "000000000000", "time": hour, "region": stack.file.region,
-        "resources": [format!("arn:aws:events:{}:000000000000:rule/plan-day", stack.file.region)], "detail": {},
-    });
-    let done = stack.invoke("plan-day", event.to_string()).await;
-    assert!(!done.failed, "{done:?}");
+    stack.run_job("plan-day", hour).await;
 }
 
 fn answers(analysis: Value) -> Persona {

@@ -22,9 +22,9 @@ async fn a_reminder_is_answered_the_plan_moves_is_kept_and_stop_is_silence() {
     let workout = ann.client.post("/api/workouts", &plan, 201).await;
     let workout = format!("/api/workouts/{}", workout["id"].as_str().unwrap());
 
-    send_reminders(&stack).await;
+    stack.run_job("send-reminders", now()).await;
     arrives(&ann, "the reminder", |message| message["template"] == "workout_reminder").await;
-    send_reminders(&stack).await;
+    stack.run_job("send-reminders", now()).await;
 
     let local = zone.time_zone().to_datetime(now() + SignedDuration::from_hours(2));
     ann.handset.reply(&format!("later, at {}", local.strftime("%H:%M"))).await;
@@ -52,7 +52,7 @@ async fn a_reminder_is_answered_the_plan_moves_is_kept_and_stop_is_silence() {
     let another = json!({"planned_activity": "a walk", "planned_time": now() + SignedDuration::from_mins(40)});
     let another = ann.client.post("/api/workouts", &another, 201).await;
     let path = format!("/api/workouts/{}", another["id"].as_str().unwrap());
-    send_reminders(&stack).await;
+    stack.run_job("send-reminders", now()).await;
     ann.client.patch(&path, &json!({"status": "completed"}), 200).await;
     // Of what does not come there is no sign to wait for: twice as long as the first confirmation took.
     tokio::time::sleep(confirmed_in * 2 + Duration::from_secs(5)).await;
@@ -69,15 +69,4 @@ fn text(message: &Value) -> &str {
 /// The newest message of a kind, as soon as it has arrived.
 async fn arrives(person: &Person, what: &str, is: impl Fn(&Value) -> bool) -> Value {
     until(what, WAIT, async || person.handset.arrived().await.into_iter().rev().find(|message| is(message))).await
-}
-
-/// Runs `send-reminders` with the event of this moment.
-async fn send_reminders(stack: &Stack) {
-    let event = json!({
-        "version": "0", "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eab", "detail-type": "Scheduled Event", "source": "aws.events",
-        "account": "000000000000", "time": now(), "region": stack.file.region,
-        "resources": [format!("arn:aws:events:{}:000000000000:rule/send-reminders", stack.file.region)], "detail": {},
-    });
-    let done = stack.invoke("send-reminders", event.to_string()).await;
-    assert!(!done.failed, "{done:?}");
 }

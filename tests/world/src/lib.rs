@@ -9,6 +9,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
+    clippy::panic,
     reason = "a test harness says what broke by panicking"
 )]
 
@@ -17,6 +18,7 @@ pub mod api;
 mod clock;
 mod doubles;
 pub mod gate;
+mod log;
 mod people;
 mod relay;
 mod table;
@@ -26,6 +28,7 @@ mod world;
 pub use admins::ADMIN_PASSWORD;
 pub use clock::TestClock;
 pub use doubles::{QueuedMessage, TestMailer, TestQueues, TestTimers};
+pub use log::Log;
 pub use people::{Client, Person, PersonBuilder, Reply};
 pub use telling::{at, delivery, talk, talks, without_ids};
-pub use world::{Setup, TABLE, VERIFY_TOKEN, World};
+pub use world::{Job, Setup, TABLE, VERIFY_TOKEN, World};

@@ -68,6 +68,17 @@ impl std::fmt::Debug for World {
     }
 }
 
+/// What the calendar starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    PlanDay,
+    ResetWallets,
+    SendReminders,
+    WeeklySummaries,
+    MonthlyReceipts,
+    SweepCalls,
+}
+
 /// What a world is built with, where a test wants it otherwise.
 #[derive(Debug)]
 pub struct Setup {
@@ -388,49 +399,34 @@ impl World {
         answer
     }
 
+    /// Runs a job for an event's time and nothing else; whether it went through.
+    pub async fn try_job(&self, job: Job, scheduled: Timestamp) -> bool {
+        let (ivy, retell, queues) = (self.ivy.clone(), self.retell.clone(), self.queues.clone());
+        let run = async |at| match job {
+            Job::PlanDay => ivy_calls::plan_day::plan_day(queues, at).await,
+            Job::ResetWallets => ivy_donations::reset_wallets::reset_wallets(queues, at).await,
+            Job::SendReminders => ivy_messages::send_reminders::send_reminders(ivy, queues, at).await,
+            Job::WeeklySummaries => ivy_messages::weekly_summaries::weekly_summaries(queues, at).await,
+            Job::MonthlyReceipts => ivy_messages::monthly_receipts::monthly_receipts(queues, at).await,
+            Job::SweepCalls => ivy_calls::sweep_calls::sweep_calls(ivy, retell, queues).await,
+        };
+        Box::pin(jobs::handle(&json!({"time": scheduled}), "world", run)).await.is_ok()
+    }
+
+    /// Runs a job for an event's time, and lets happen what comes of it.
+    pub async fn run_job(&self, job: Job, scheduled: Timestamp) {
+        assert!(self.try_job(job, scheduled).await, "{job:?} failed");
+        self.settle().await;
+    }
+
     /// Runs `plan-day` for the hour of a moment.
     pub async fn plan_day(&self, hour: Timestamp) {
-        let queues = self.queues.clone();
-        let job = |hour| ivy_calls::plan_day::plan_day(queues, hour);
-        Box::pin(jobs::handle(&json!({"time": hour}), "world", job)).await.unwrap();
-        self.settle().await;
-    }
-
-    /// Runs `send-reminders` for an event's time.
-    pub async fn send_reminders(&self, scheduled: Timestamp) {
-        let (ivy, queues) = (self.ivy.clone(), self.queues.clone());
-        let job = |at| ivy_messages::send_reminders::send_reminders(ivy, queues, at);
-        Box::pin(jobs::handle(&json!({"time": scheduled}), "world", job)).await.unwrap();
-        self.settle().await;
-    }
-
-    /// Runs `weekly-summaries` for an event's time.
-    pub async fn weekly_summaries(&self, scheduled: Timestamp) {
-        let queues = self.queues.clone();
-        let job = |at| ivy_messages::weekly_summaries::weekly_summaries(queues, at);
-        Box::pin(jobs::handle(&json!({"time": scheduled}), "world", job)).await.unwrap();
-        self.settle().await;
-    }
-
-    /// Runs `monthly-receipts` for an event's time.
-    pub async fn monthly_receipts(&self, scheduled: Timestamp) {
-        let queues = self.queues.clone();
-        let job = |at| ivy_messages::monthly_receipts::monthly_receipts(queues, at);
-        Box::pin(jobs::handle(&json!({"time": scheduled}), "world", job)).await.unwrap();
-        self.settle().await;
+        self.run_job(Job::PlanDay, hour).await;
     }
 
     /// Runs `sweep-calls` now.
     pub async fn sweep(&self) {
-        assert!(self.try_sweep().await, "the sweep failed");
-        self.settle().await;
-    }
-
-    /// Runs `sweep-calls` now and nothing else; whether it went through.
-    pub async fn try_sweep(&self) -> bool {
-        let (ivy, retell, queues) = (self.ivy.clone(), self.retell.clone(), self.queues.clone());
-        let job = |_| ivy_calls::sweep_calls::sweep_calls(ivy, retell, queues);
-        Box::pin(jobs::handle(&json!({"time": self.now()}), "world", job)).await.is_ok()
+        self.run_job(Job::SweepCalls, self.now()).await;
     }
 
     /// All items of an entity (an empty name: of all).

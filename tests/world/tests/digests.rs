@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
 
-use ivy_world::{Person, World};
+use ivy_world::{Job, Person, World};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -29,10 +29,10 @@ async fn a_workout_of_the_next_hour_is_reminded_of_once() {
     person.plan("Swim", at("2026-11-23T18:00:00Z")).await;
     world.advance_to(at("2026-11-23T11:45:00Z")).await;
     let event = at("2026-11-23T11:45:00Z");
-    world.send_reminders(event).await;
-    world.send_reminders(event).await;
+    world.run_job(Job::SendReminders, event).await;
+    world.run_job(Job::SendReminders, event).await;
     world.advance(SignedDuration::from_mins(15)).await;
-    world.send_reminders(at("2026-11-23T12:00:00Z")).await;
+    world.run_job(Job::SendReminders, at("2026-11-23T12:00:00Z")).await;
     assert_eq!(templates(&world), ["workout_reminder"], "of the run alone, and once");
     let text = world.simulators.handset(PHONE).pop().unwrap().text;
     assert!(text.contains("Mara") && text.contains("12:30pm") && text.contains("Run"), "{text}");
@@ -40,7 +40,7 @@ async fn a_workout_of_the_next_hour_is_reminded_of_once() {
     let body = json!({"planned_time": "2026-11-23T15:00:00Z"});
     person.client.patch(&format!("/api/workouts/{workout}"), body, 200).await;
     world.advance_to(at("2026-11-23T14:15:00Z")).await;
-    world.send_reminders(at("2026-11-23T14:15:00Z")).await;
+    world.run_job(Job::SendReminders, at("2026-11-23T14:15:00Z")).await;
     assert_eq!(templates(&world).len(), 2);
 }
 
@@ -56,12 +56,12 @@ async fn nobody_is_reminded_of_what_is_done_deleted_paused_or_unwanted() {
     let before = templates(&world).len();
     person.client.delete(&format!("/api/workouts/{deleted}"), 204).await;
     world.advance_to(at("2026-11-23T11:45:00Z")).await;
-    world.send_reminders(world.now()).await;
+    world.run_job(Job::SendReminders, world.now()).await;
     assert_eq!(templates(&world).len(), before);
     person.plan("Yoga", time).await;
     world.advance(SignedDuration::from_mins(15)).await;
     person.client.post("/api/users/me/pause", json!({"reason": "sick"}), 200).await;
-    world.send_reminders(world.now()).await;
+    world.run_job(Job::SendReminders, world.now()).await;
     assert_eq!(templates(&world).len(), before, "who is sick is left in peace");
 }
 
@@ -75,11 +75,11 @@ async fn the_week_is_summarised_on_sunday_at_six_where_the_person_lives_and_once
         person.log(&workout, "completed").await;
     }
     world.advance_to(at("2026-11-29T17:00:00Z")).await;
-    world.weekly_summaries(at("2026-11-29T17:00:03Z")).await;
+    world.run_job(Job::WeeklySummaries, at("2026-11-29T17:00:03Z")).await;
     assert!(!templates(&world).contains(&"weekly_summary".to_owned()), "it is five o'clock");
     world.advance_to(at("2026-11-29T18:00:00Z")).await;
     for _ in 0..2 {
-        world.weekly_summaries(at("2026-11-29T18:00:02Z")).await;
+        world.run_job(Job::WeeklySummaries, at("2026-11-29T18:00:02Z")).await;
     }
     let summaries: Vec<_> = world
         .simulators
@@ -89,7 +89,7 @@ async fn the_week_is_summarised_on_sunday_at_six_where_the_person_lives_and_once
         .collect();
     assert_eq!(summaries.len(), 1);
     assert!(summaries[0].text.contains("2 of 3") && summaries[0].text.contains("£3.00"), "{}", summaries[0].text);
-    world.weekly_summaries(at("2026-11-28T18:00:02Z")).await;
+    world.run_job(Job::WeeklySummaries, at("2026-11-28T18:00:02Z")).await;
     assert_eq!(templates(&world).iter().filter(|name| *name == "weekly_summary").count(), 1, "Saturday is no Sunday");
 }
 
@@ -113,11 +113,11 @@ async fn the_week_is_never_summarised_before_six_where_clocks_are_part_of_an_hou
             arrived.filter(|message| message.template.as_deref() == Some("weekly_summary")).count()
         };
         world.advance_to(at(six) - SignedDuration::from_mins(15)).await;
-        world.weekly_summaries(world.now()).await;
+        world.run_job(Job::WeeklySummaries, world.now()).await;
         assert_eq!(summaries(), 0, "{zone}, before six");
         world.advance_to(at(six)).await;
         for seconds in [1, 2] {
-            world.weekly_summaries(at(six) + SignedDuration::from_secs(seconds)).await;
+            world.run_job(Job::WeeklySummaries, at(six) + SignedDuration::from_secs(seconds)).await;
         }
         assert_eq!(summaries(), 1, "{zone}");
     }
@@ -132,7 +132,7 @@ async fn receipts_go_to_those_who_gave_and_once() {
     person.log(&workout, "completed").await;
     world.advance_to(at("2026-12-01T12:00:00Z")).await;
     for _ in 0..2 {
-        world.monthly_receipts(at("2026-12-01T12:00:04Z")).await;
+        world.run_job(Job::MonthlyReceipts, at("2026-12-01T12:00:04Z")).await;
     }
     let receipt = world.simulators.handset(PHONE).pop().unwrap();
     assert_eq!(receipt.template.as_deref(), Some("monthly_receipt"));

@@ -10,7 +10,7 @@ use ivy_domain::{CharityId, CompanyId, Tier, charity::Charity, company::Company}
 use ivy_flows::ports::Queues;
 use ivy_runtime::jobs;
 use ivy_store::Profile;
-use ivy_world::{Person, World, at};
+use ivy_world::{Job, Person, World, at};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -292,10 +292,7 @@ async fn charities_are_listed_by_name_and_paged() {
 // reset-wallets
 
 async fn reset_wallets(world: &World, time: &str) {
-    let queues: std::sync::Arc<dyn Queues> = world.queues.clone();
-    let job = |scheduled| ivy_donations::reset_wallets::reset_wallets(queues, scheduled);
-    jobs::handle(&json!({"time": time}), "world", job).await.unwrap();
-    world.settle().await;
+    world.run_job(Job::ResetWallets, time.parse().unwrap()).await;
 }
 
 /// The periods as stored, by owner.

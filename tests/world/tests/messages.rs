@@ -4,7 +4,7 @@
 
 use ivy_flows::{Settings, ports::Queue};
 use ivy_simulators::{Fault, HandsetMessage, MessageStatus, Provider, Via, Webhook};
-use ivy_world::{Person, Setup, World, at, delivery};
+use ivy_world::{Job, Person, Setup, World, at, delivery};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -568,7 +568,7 @@ async fn reminded_of_two() -> (World, Person, String, String) {
     let run = mara.plan("Run", at("12:30")).await;
     for time in ["08:15", "11:45"] {
         world.advance_to(at(time)).await;
-        world.send_reminders(at(time)).await;
+        world.run_job(Job::SendReminders, at(time)).await;
     }
     (world, mara, yoga, run)
 }
@@ -591,7 +591,7 @@ async fn a_word_is_about_the_plan_that_was_reminded_of_last() {
     assert_eq!(workout(&mara, &run).await["planned_time"], "2026-11-23T15:00:00Z");
     assert_eq!(workout(&mara, &yoga).await["planned_time"], "2026-11-23T09:00:00Z");
     world.advance_to(at("14:15")).await;
-    world.send_reminders(at("14:15")).await;
+    world.run_job(Job::SendReminders, at("14:15")).await;
     world.writes(&mara, "done").await;
     assert_eq!(workout(&mara, &run).await["status"], "completed");
     assert_eq!(workout(&mara, &yoga).await["status"], "planned");

@@ -1,57 +1,19 @@
 //! An outage of WhatsApp is seen: by the metric that the alarm counts, and by what ends in the dead letters.
 //!
-//! Alone in its process: what one test listens to, the callsites of others at once may have been told to keep to themselves.
-
-#![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
-
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
+//! One test in a file of its own, for it reads the process's log.
 
 use ivy_flows::ports::Queue;
-use ivy_runtime::{config::LogLevel, telemetry};
+use ivy_runtime::config::LogLevel;
 use ivy_simulators::{Fault, Provider};
-use ivy_world::{World, at};
+use ivy_world::{Job, Log, World, at};
 use jiff::SignedDuration;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const PHONE: &str = "+447700900150";
 
-/// What the functions log while it is listened to.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn listen() -> (Self, tracing::subscriber::DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let guard = tracing::subscriber::set_default(telemetry::subscriber(LogLevel::Info, move || writer.clone()));
-        (log, guard)
-    }
-
-    /// The lines of a metric.
-    fn metric(&self, name: &str) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line[name].is_number()).collect()
-    }
-}
-
 #[tokio::test]
 async fn what_has_lost_its_point_during_an_outage_fails_and_rings_an_alarm() {
-    let (log, _listening) = Log::listen();
+    let log = Log::install(LogLevel::Info);
     let world = World::at("2026-11-23T12:00:00Z").await;
     let mara = Box::pin(world.person(PHONE).tier("b2c_elite").without_planned_calls().join(&world)).await;
     mara.plan("Run", at("13:30")).await;
@@ -59,7 +21,7 @@ async fn what_has_lost_its_point_during_an_outage_fails_and_rings_an_alarm() {
     for _ in 0..50 {
         world.simulators.faults().next(Provider::WhatsApp, Fault::Status(503));
     }
-    world.send_reminders(at("12:45")).await;
+    world.run_job(Job::SendReminders, at("12:45")).await;
     world.advance_to(at("14:00")).await;
     let reminder = || async { mara.messages_of("workout_reminder").await.remove(0) };
     let expired = reminder().await;

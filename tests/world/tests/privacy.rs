@@ -5,16 +5,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what broke by panicking")]
 
-use std::{
-    collections::BTreeSet,
-    io,
-    sync::{Arc, Mutex},
-};
+use std::collections::BTreeSet;
 
 use axum::{body::Body, http::Method};
-use ivy_runtime::{config::LogLevel, telemetry};
+use ivy_runtime::config::LogLevel;
 use ivy_simulators::{CallScript, Fault, Persona, Provider};
-use ivy_world::{Person, Reply, World};
+use ivy_world::{Log, Person, Reply, World};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -40,41 +36,6 @@ const LIFE_MARKER: &str = "Qxlifemarker";
 const INBOUND: &str = "Qxinbound";
 const SMS_INBOUND: &str = "Qxsmsinbound";
 const WRONG: &str = "Qxwrong";
-
-/// The log of this process.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    fn install() -> Self {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = telemetry::subscriber(LogLevel::Debug, move || writer.clone());
-        tracing::subscriber::set_global_default(subscriber).unwrap();
-        log
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    fn lines(&self) -> Vec<Value> {
-        let text = self.text();
-        let read = |line: &str| serde_json::from_str::<Value>(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        text.lines().map(read).collect()
-    }
-}
 
 /// What must stand in no log line: the marks, also in capitals or small, and the numbers without their plus.
 fn marks() -> Vec<String> {
@@ -299,7 +260,7 @@ fn faults_of_shape(lines: &[Value]) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn no_personal_data_is_logged_or_kept_in_the_open() {
-    let log = Log::install();
+    let log = Log::install(LogLevel::Debug);
     let mut journey = Journey::begin().await;
     journey.by_mail().await;
     Box::pin(journey.calls_and_messages()).await;

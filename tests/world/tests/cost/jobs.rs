@@ -4,10 +4,9 @@
 //! provider posts. Every webhook is delivered twice.
 
 use ivy_flows::{planning::PlanJob, ports::Queue};
-use ivy_runtime::jobs as runtime_jobs;
 use ivy_simulators::{CallScript, Provider, Webhook};
 use ivy_store::keys;
-use ivy_world::{Person, QueuedMessage, delivery, gate::Party, talks};
+use ivy_world::{Job, Person, QueuedMessage, delivery, gate::Party, talks};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde_json::{Value, json};
 
@@ -36,24 +35,16 @@ pub(crate) async fn measure(bench: &Bench) {
     follow(bench, world.now() + SignedDuration::from_mins(30)).await;
     Box::pin(sms(bench)).await;
     Box::pin(inbound(bench)).await;
-    Box::pin(jobs(bench)).await;
+    Box::pin(job(bench, ("sweep-calls", "nothing late"), Job::SweepCalls, world.now())).await;
     Box::pin(digests(bench, &ned)).await;
 }
 
 /// The hour's jobs, a page without people, and the page with this one.
 async fn plan(bench: &Bench, ned: &Person) {
     let world = &bench.world;
-    let hour = json!({"time": "2026-11-23T03:00:00Z"});
-    let queues = world.queues.clone();
-    let job = |hour| ivy_calls::plan_day::plan_day(queues, hour);
-    let (done, cost) = bench.measure(runtime_jobs::handle(&hour, "world", job)).await;
-    done.unwrap();
-    bench.keep("plan-day", "full hour", cost);
-    let queues = world.queues.clone();
-    let job = |hour| ivy_donations::reset_wallets::reset_wallets(queues, hour);
-    let (done, cost) = bench.measure(runtime_jobs::handle(&hour, "world", job)).await;
-    done.unwrap();
-    bench.keep("reset-wallets", "full hour", cost);
+    let hour = "2026-11-23T03:00:00Z".parse().unwrap();
+    job(bench, ("plan-day", "full hour"), Job::PlanDay, hour).await;
+    job(bench, ("reset-wallets", "full hour"), Job::ResetWallets, hour).await;
     while world.queues.take().is_some() {}
     let page = |zone: &str, shard| PlanJob::Page { zone: zone.parse().unwrap(), shard, date: TUESDAY, after: None };
     let empty = page("Pacific/Apia", 0);
@@ -115,50 +106,33 @@ async fn inbound(bench: &Bench) {
     }
 }
 
-async fn jobs(bench: &Bench) {
-    let world = &bench.world;
-    let (ivy, retell, queues) = (world.ivy.clone(), world.retell.clone(), world.queues.clone());
-    let tick = json!({"time": world.now()});
-    let job = |_| ivy_calls::sweep_calls::sweep_calls(ivy, retell, queues);
-    let (done, cost) = bench.measure(runtime_jobs::handle(&tick, "world", job)).await;
-    done.unwrap();
-    bench.keep("sweep-calls", "nothing late", cost);
+/// Measures a job of the calendar.
+async fn job(bench: &Bench, (function, case): (&str, &str), job: Job, at: Timestamp) {
+    let (done, cost) = bench.measure(bench.world.try_job(job, at)).await;
+    assert!(done, "{function}, {case}");
+    bench.keep(function, case, cost);
 }
 
 /// Messages that the calendar sends: the jobs, and then their pages.
 async fn digests(bench: &Bench, ned: &Person) {
     let world = &bench.world;
-    let (ivy, queues) = (world.ivy.clone(), world.queues.clone());
-    let event = json!({"time": world.now()});
-    let job = |at| ivy_messages::send_reminders::send_reminders(ivy, queues, at);
-    let (done, cost) = bench.measure(runtime_jobs::handle(&event, "world", job)).await;
-    done.unwrap();
+    let minutes = SignedDuration::from_mins;
     // In which of the shards somebody stands is chance; each page of people is one message to the queue more.
-    bench.keep("send-reminders", "nobody to remind", cost);
-    ned.plan("Run", world.now() + SignedDuration::from_mins(45)).await;
-    follow(bench, world.now() + SignedDuration::from_mins(5)).await;
-    let (ivy, queues) = (world.ivy.clone(), world.queues.clone());
-    let job = |at| ivy_messages::send_reminders::send_reminders(ivy, queues, at);
-    Box::pin(runtime_jobs::handle(&json!({"time": world.now()}), "world", job)).await.unwrap();
-    follow(bench, world.now() + SignedDuration::from_mins(5)).await;
+    job(bench, ("send-reminders", "nobody to remind"), Job::SendReminders, world.now()).await;
+    ned.plan("Run", world.now() + minutes(45)).await;
+    follow(bench, world.now() + minutes(5)).await;
+    assert!(world.try_job(Job::SendReminders, world.now()).await);
+    follow(bench, world.now() + minutes(5)).await;
     world.advance_to("2026-11-29T18:00:00Z".parse().unwrap()).await;
-    let queues = world.queues.clone();
-    let job = |at| ivy_messages::weekly_summaries::weekly_summaries(queues, at);
-    let (done, cost) = bench.measure(runtime_jobs::handle(&json!({"time": world.now()}), "world", job)).await;
-    done.unwrap();
-    bench.keep("weekly-summaries", "six in the evening", cost);
-    follow(bench, world.now() + SignedDuration::from_mins(5)).await;
+    job(bench, ("weekly-summaries", "six in the evening"), Job::WeeklySummaries, world.now()).await;
+    follow(bench, world.now() + minutes(5)).await;
     // A month in which nobody else donates.
     world.advance_to("2026-12-02T12:00:00Z".parse().unwrap()).await;
     let workout = ned.plan("Run", world.now()).await;
     ned.log(&workout, "completed").await;
     world.advance_to("2027-01-01T12:00:00Z".parse().unwrap()).await;
-    let queues = world.queues.clone();
-    let job = |at| ivy_messages::monthly_receipts::monthly_receipts(queues, at);
-    let (done, cost) = bench.measure(runtime_jobs::handle(&json!({"time": world.now()}), "world", job)).await;
-    done.unwrap();
-    bench.keep("monthly-receipts", "first of the month", cost);
-    follow(bench, world.now() + SignedDuration::from_mins(5)).await;
+    job(bench, ("monthly-receipts", "first of the month"), Job::MonthlyReceipts, world.now()).await;
+    follow(bench, world.now() + minutes(5)).await;
 }
 
 /// As [`World::advance_to`](ivy_world::World::advance_to), with each step measured.

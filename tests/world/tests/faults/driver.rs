@@ -19,7 +19,7 @@ use ivy_domain::{UserId, company::Company, days};
 use ivy_flows::ports::Queue;
 use ivy_simulators::{CallScript, CallStatus, Provider, Webhook};
 use ivy_store::keys;
-use ivy_world::{Client, QueuedMessage, World};
+use ivy_world::{Client, Job, QueuedMessage, World};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde_json::{Value, json};
 
@@ -215,7 +215,7 @@ impl Driver {
 
     pub(crate) fn set_time(&mut self, now: Timestamp) {
         for call in self.world.simulators.calls() {
-            if matches!(call.status, CallStatus::Registered | CallStatus::Ongoing) {
+            if call.is_live() {
                 self.live_until.insert(call.call_id, now);
             }
         }
@@ -416,7 +416,7 @@ impl Driver {
                 Task { name: format!("{} calls", who.name), work: Box::pin(work) }
             }
             Doing::Sweep => {
-                let work = async move { Outcome::Did(usize::from(world.try_sweep().await)) };
+                let work = async move { Outcome::Did(usize::from(world.try_job(Job::SweepCalls, world.now()).await)) };
                 Task { name: "sweep-calls".to_owned(), work: Box::pin(work) }
             }
             Doing::Request { request, .. } => {

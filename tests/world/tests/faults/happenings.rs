@@ -4,7 +4,7 @@
 //! ways (the app, a reply, a call's analysis), a webhook, a change that billing will make. What was not answered is
 //! sent again in a later burst, with the same `Idempotency-Key` where there was one.
 
-use ivy_simulators::{CallScript, CallStatus, Persona};
+use ivy_simulators::{CallScript, CallStatus, Persona, SimulatedCall};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -449,12 +449,13 @@ impl Driver {
         doings
     }
 
+    fn call_of(&self, who: &Someone, fits: impl Fn(&SimulatedCall) -> bool) -> Option<SimulatedCall> {
+        self.world.simulators.calls().into_iter().find(|call| call.person() == who.phone && fits(call))
+    }
+
     /// The phone's owner does something with the call that rings or runs.
     fn talk(&mut self, who: &Someone) -> Vec<Doing> {
-        let live = |call: &ivy_simulators::SimulatedCall| {
-            call.person() == who.phone && matches!(call.status, CallStatus::Registered | CallStatus::Ongoing)
-        };
-        let Some(call) = self.world.simulators.calls().into_iter().find(live) else { return Vec::new() };
+        let Some(call) = self.call_of(who, SimulatedCall::is_live) else { return Vec::new() };
         let script = self.chance.pick(&[CallScript::log("completed", 30), CallScript::nothing()]);
         match (call.status, self.chance.below(3)) {
             (CallStatus::Registered, 0) => self.world.simulators.decline(&call.call_id),
@@ -468,10 +469,8 @@ impl Driver {
     /// The agent uses a tool in a talk that goes on, or two at once. What a talk's analysis tells as done is kept: no tool says
     /// otherwise, for a tool's word stands against the analysis.
     fn tool(&mut self, who: &Someone) -> Vec<Doing> {
-        let running = |call: &ivy_simulators::SimulatedCall| {
-            call.person() == who.phone && call.status == CallStatus::Ongoing && call.metadata.get("call_id").is_some()
-        };
-        let Some(call) = self.world.simulators.calls().into_iter().find(running) else { return Vec::new() };
+        let ours = |call: &SimulatedCall| call.status == CallStatus::Ongoing && call.metadata.contains_key("call_id");
+        let Some(call) = self.call_of(who, ours) else { return Vec::new() };
         let tools = [
             ("get_today", json!({})),
             ("log_workout", json!({"status": "completed", "duration_minutes": 20})),
@@ -499,10 +498,7 @@ impl Driver {
 
     /// Somebody calls Ivy, unless they are on the phone already.
     fn call_in(&mut self, who: &Someone) -> Vec<Doing> {
-        let live = |call: &ivy_simulators::SimulatedCall| {
-            call.person() == who.phone && matches!(call.status, CallStatus::Registered | CallStatus::Ongoing)
-        };
-        if self.world.simulators.calls().iter().any(live) {
+        if self.call_of(who, SimulatedCall::is_live).is_some() {
             return Vec::new();
         }
         let (call_id, question) = self.world.simulators.call_in(&who.phone);
