@@ -190,7 +190,7 @@ async fn open(layout: &Layout, place: &Place) -> Result<Store, Failure> {
             Ok(local_store(&aws.url, &table, seed::keyring(layout)?))
         }
         Place::Deployed { table, secret } => {
-            let sdk = Box::pin(sdk_config()).await;
+            let sdk = Box::pin(sdk_config()).await.map_err(|error| Failure::new(format!("{error}")))?;
             let client = aws_sdk_secretsmanager::Client::new(&sdk);
             let unusable = |error| Failure::new(format!("{error}"));
             let secrets = Box::pin(Secrets::fetch(&client, secret)).await.map_err(unusable)?;

@@ -2,12 +2,13 @@
 //!
 //! Every request has time-outs, no redirect is followed (a key must not travel to another host), nothing is repeated
 //! by the client, and proxy variables of the environment are not read: the base URL alone says where a request goes.
+//! Trusted are Mozilla's roots as this build has them, not the system's, whose reading would be most of a start (decision 0023).
 //! A connection that lay idle for long is not used again, because a frozen Lambda finds it dead, and a request lost
 //! on a dead connection counts as unknown.
 
 use std::time::Duration;
 
-use reqwest::{RequestBuilder, header::RETRY_AFTER, redirect, retry};
+use reqwest::{Certificate, RequestBuilder, header::RETRY_AFTER, redirect, retry};
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -32,7 +33,9 @@ pub fn http_client() -> reqwest::Client {
 /// When TLS cannot be set up.
 #[must_use]
 pub fn http_client_with_timeouts(connect: Duration, whole: Duration) -> reqwest::Client {
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|root| Certificate::from_der(root).ok());
     reqwest::Client::builder()
+        .tls_certs_only(roots)
         .connect_timeout(connect)
         .timeout(whole)
         .redirect(redirect::Policy::none())

@@ -21,6 +21,7 @@ pub mod minutes;
 pub mod page;
 pub mod problem;
 pub mod responses;
+mod roots;
 pub mod secrets;
 pub mod span;
 pub mod start;

@@ -1,7 +1,6 @@
 //! How every binary starts.
 //!
-//! [`run`] reads the configuration and the secret, makes one shared HTTP client for all AWS clients (each would otherwise
-//! load the trust roots for itself), opens the table, and hands a [`Start`] to the closure that is the binary. Clients of
+//! [`run`] reads the configuration and the secret, makes one shared HTTP client for all AWS clients, opens the table, and hands a [`Start`] to the closure that is the binary. Clients of
 //! queues, timers, mail and providers are made only when a function asks for them, and with them their settings and keys
 //! are read, so a function needs only what it uses; so is the HTTP client of the providers, which reads the roots once more.
 //!
@@ -39,6 +38,7 @@ use crate::{
         self, ConfigError, Deployment, HttpConfig, LogLevel, MailConfig, QueueConfig, RetellConfig, StripeConfig,
         TimerConfig, TwilioConfig, WhatsAppConfig,
     },
+    roots,
     secrets::{SecretError, Secrets},
     telemetry,
 };
@@ -102,9 +102,16 @@ fn no_profile_files() -> aws_config::profile::profile_file::ProfileFiles {
 }
 
 /// The shared configuration of all AWS clients, from the environment alone.
-pub async fn sdk_config() -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build_https();
-    aws_config::defaults(BehaviorVersion::latest())
+///
+/// # Errors
+/// When the file of `AWS_CA_BUNDLE` is not one of certificates.
+pub async fn sdk_config() -> Result<SdkConfig, StartError> {
+    let bundle = config::process_environment("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(roots::trust(bundle.as_deref())?)
+        .build_https();
+    let config = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .region(EnvironmentVariableRegionProvider::new())
         .credentials_provider(EnvironmentVariableCredentialsProvider::new())
@@ -118,7 +125,8 @@ pub async fn sdk_config() -> SdkConfig {
         )
         .retry_config(RetryConfig::standard().with_max_attempts(3))
         .load()
-        .await
+        .await;
+    Ok(config)
 }
 
 /// What functions get that know neither the table nor the secret: their roles reach neither.
@@ -135,7 +143,7 @@ where
 {
     let work = async {
         watch(Deployment::log_level_from_env(config::process_environment)?);
-        body(Bare { sdk: Box::pin(sdk_config()).await }).await
+        body(Bare { sdk: Box::pin(sdk_config()).await? }).await
     };
     finish(Box::pin(work).await)
 }
@@ -213,7 +221,7 @@ impl Start {
         let deployment = Deployment::from_env(environment)?;
         watch(deployment.log_level);
         let settings = config::settings_from_env(environment)?;
-        let sdk = Box::pin(sdk_config()).await;
+        let sdk = Box::pin(sdk_config()).await?;
         let secrets_manager = aws_sdk_secretsmanager::Client::new(&sdk);
         let secrets = Secrets::fetch(&secrets_manager, &deployment.secret_id);
         let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);

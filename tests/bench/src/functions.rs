@@ -133,6 +133,9 @@ struct Bench {
     people: People,
     group: Option<Group>,
     settings: BTreeMap<&'static str, String>,
+    /// The certificate of whoever made that of the table with TLS.
+    authority: PathBuf,
+    /// The system's roots and that one.
     trust: PathBuf,
     number: u32,
 }
@@ -222,12 +225,14 @@ impl Bench {
             // Every request of place-call holds one.
             ("CallSlots", "9000".to_owned()),
         ]);
+        let authority = places.logs.join("authority.pem");
+        fs::write(&authority, &aws.authority).because("the authority cannot be written")?;
+        // As many roots as a machine has, and ours: for who takes the system's, reading them is part of a start.
         let trust = places.logs.join("roots.pem");
-        // As many roots as a machine has, and ours: reading them is part of a start.
         let roots = fs::read_to_string("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
         fs::write(&trust, format!("{roots}\n{}", aws.authority)).because("the roots cannot be written")?;
         let group = Group::open();
-        Ok(Self { template, places, aws, simulators, people, group, settings, trust, number: 0 })
+        Ok(Self { template, places, aws, simulators, people, group, settings, authority, trust, number: 0 })
     }
 
     fn targets(&self, options: &Options) -> Result<Targets, Failure> {
@@ -333,10 +338,12 @@ impl Bench {
         };
         let memory_mb = mode.memory_mb.or(own).unwrap_or(256);
         environment.extend(of_lambda(&target.launch().name, memory_mb, aws));
-        let trust = self.trust.display().to_string();
-        environment.insert("SSL_CERT_FILE".to_owned(), trust.clone());
-        environment.insert("AWS_CA_BUNDLE".to_owned(), trust.clone());
-        environment.insert("NODE_EXTRA_CA_CERTS".to_owned(), trust);
+        environment.insert("SSL_CERT_FILE".to_owned(), self.trust.display().to_string());
+        if mode.tls {
+            let authority = self.authority.display().to_string();
+            environment.insert("AWS_CA_BUNDLE".to_owned(), authority.clone());
+            environment.insert("NODE_EXTRA_CA_CERTS".to_owned(), authority);
+        }
         let setting = Setting {
             launch: target.launch(),
             environment,
