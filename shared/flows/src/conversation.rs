@@ -145,6 +145,14 @@ pub(crate) fn achieved(stored: &mut StoredCall, outcome: Outcome) {
     }
 }
 
+/// An open plan, with its time where it has one: "Run at 6pm tomorrow".
+pub(crate) fn named_plan(me: &Me, plan: &Workout, now: Timestamp) -> String {
+    match plan.planned_time {
+        Some(time) => format!("{} at {}", plan.planned_activity.as_str(), spoken(me, time, now)),
+        None => plan.planned_activity.as_str().to_owned(),
+    }
+}
+
 /// A time as a voice says it where the user lives, with the day where it is not the day of `now`.
 pub(crate) fn spoken(me: &Me, at: Timestamp, now: Timestamp) -> String {
     let zone = me.user().timezone.time_zone();

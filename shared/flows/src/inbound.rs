@@ -35,7 +35,7 @@ use crate::{
     Error, Ivy,
     accounts::{self, OptOut},
     completions::{Ledger, Report},
-    conversation::{FURTHEST_PLAN, spoken},
+    conversation::{FURTHEST_PLAN, named_plan, spoken},
     messages::{self, Outgoing},
     metrics,
     retrying::{contended, until_settled},
@@ -398,7 +398,10 @@ impl Reply<'_> {
         let goal = self.me.user().weekly_goal.get();
         let donated = self.me.wallet(self.now).lifetime_donated;
         let days = if standing.current == 1 { "day" } else { "days" };
-        format!("Streak: {} {days}. This week: {week} of {goal}. Donated so far: {donated}.", standing.current)
+        let progress = self.me.progress();
+        let next = progress.agenda.next_open(today).map(|plan| named_plan(self.me, plan, self.now));
+        let next = next.map(|plan| format!(" Next: {plan}.")).unwrap_or_default();
+        format!("Streak: {} {days}. This week: {week} of {goal}. Donated so far: {donated}.{next}", standing.current)
     }
 
     /// The open plan that a message means: that of the message it replies to or of the question it answers, else the one that the
@@ -511,8 +514,7 @@ impl Reply<'_> {
         let today = self.me.date_at(self.inbound.at);
         let mut ledger = Ledger::open(self.ivy, self.me, self.now).await?;
         let agenda = &ledger.progress().agenda;
-        let next = || agenda.open_on(today, None).or_else(|| agenda.plans().iter().find(|plan| plan.date > today));
-        let Some(before) = self.meant(agenda).or_else(|| next().cloned()) else {
+        let Some(before) = self.meant(agenda).or_else(|| agenda.next_open(today).cloned()) else {
             return self.plan(transaction, ledger, time);
         };
         let moved = Workout {

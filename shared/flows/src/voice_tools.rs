@@ -30,7 +30,7 @@ use crate::{
     accounts::{self, OptOut},
     calls,
     completions::{Ledger, Logged, Report},
-    conversation::{self, Plan, Planned, spoken},
+    conversation::{self, Plan, Planned, named_plan, spoken},
     messages::{self, Outgoing},
     metrics,
     retrying::{LAST_WRITE, contended, until_settled_soon},
@@ -482,11 +482,7 @@ impl Use<'_> {
         stored.told.summary = true;
         let today = self.me.date_at(self.now);
         let progress = self.me.progress();
-        let next = progress.agenda.plans().iter().find(|plan| plan.date >= today);
-        let plan = next.map(|plan| match plan.planned_time {
-            Some(time) => format!("{}, {}", plan.planned_activity.as_str(), spoken(self.me, time, self.now)),
-            None => plan.planned_activity.as_str().to_owned(),
-        });
+        let plan = progress.agenda.next_open(today).map(|plan| named_plan(self.me, plan, self.now));
         let notice = Notice::CallSummary {
             name: self.me.user().first_name.clone(),
             plan,
@@ -522,14 +518,7 @@ fn today(me: &Me, now: Timestamp) -> ToolAnswer {
     let date = me.date_at(now);
     let progress = me.progress();
     let standing = progress.streak.standing(date);
-    let plans: Vec<String> = progress
-        .agenda
-        .all_on(date)
-        .map(|plan| match plan.planned_time {
-            Some(time) => format!("{} at {}", plan.planned_activity.as_str(), spoken(me, time, now)),
-            None => plan.planned_activity.as_str().to_owned(),
-        })
-        .collect();
+    let plans: Vec<String> = progress.agenda.all_on(date).map(|plan| named_plan(me, plan, now)).collect();
     let say = match (plans.is_empty(), standing.kept_today) {
         (false, _) => format!("Still open today: {}.", plans.join("; ")),
         (true, true) => "Today's commitment is kept.".to_owned(),

@@ -66,6 +66,12 @@ impl Agenda {
         said.and_then(|said| self.named_on(date, said)).or_else(|| self.all_on(date).next())
     }
 
+    /// The first plan of a day that is not logged, or of the days after it.
+    #[must_use]
+    pub fn next_open(&self, today: Date) -> Option<&Workout> {
+        self.open_on(today, None).or_else(|| self.0.iter().find(|plan| plan.date > today))
+    }
+
     /// The open plan of a day that was reminded of last: reminders come in the order of the plans.
     #[must_use]
     pub fn reminded_on(&self, date: Date) -> Option<&Workout> {

@@ -290,6 +290,23 @@ async fn free_text_does_not_try_a_closed_conversation() {
 }
 
 #[tokio::test]
+async fn the_status_tells_the_next_plan() {
+    let (world, mara) = noon().await;
+    mara.plan("Swim", at("18:30") + SignedDuration::from_hours(24)).await;
+    world.writes(&mara, "when's my next workout").await;
+    mara.plan("Run", at("18:00")).await;
+    world.writes(&mara, "streak").await;
+    let texts: Vec<_> = world.arrived(&mara, "Streak:").into_iter().map(|message| message.text).collect();
+    assert_eq!(
+        texts,
+        [
+            "Streak: 0 days. This week: 0 of 3. Donated so far: £0.00. Next: Swim at 6:30pm tomorrow.",
+            "Streak: 0 days. This week: 0 of 3. Donated so far: £0.00. Next: Run at 6pm.",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_refused_message_fails_and_is_not_repeated() {
     let (world, mara) = noon().await;
     world.simulators.faults().next(Provider::WhatsApp, Fault::Error { status: 400, code: 131_050 });

@@ -168,7 +168,7 @@ pub fn understand(text: &str) -> Intent {
     if is_stop_keyword(&all) {
         return Intent::Stop;
     }
-    if let Some(score) = score(&all) {
+    if let Some(score) = score(&all).or_else(|| score_with_a_reason(&clauses)) {
         return Intent::Score(score);
     }
     if let Some(intent) = whole(&all) {
@@ -371,7 +371,15 @@ fn service(clauses: &[Clause], all: &[String]) -> Option<Intent> {
 fn asks_how_to_stop(words: &[String]) -> bool {
     let has = |wanted: &[&str]| words.iter().any(|word| wanted.contains(&word.as_str()));
     let requests = words.first().is_some_and(|word| matches!(word.as_str(), "can" | "could" | "will" | "would"));
-    requests || (has(&["how"]) && has(&["stop", "unsubscribe", "opt"]))
+    requests || (has(&["how"]) && has(&["stop", "unsubscribe", "opt", "alone", "off"]))
+}
+
+/// `About an eight, slept like a baby`: a framed score, and after it what reports nothing.
+fn score_with_a_reason(clauses: &[Clause]) -> Option<u8> {
+    let (first, rest) = clauses.split_first()?;
+    let framed = first.words.iter().any(|word| words::SCORE_FRAMES.contains(&word.as_str()));
+    let score = score(&first.words).filter(|_| framed && !rest.is_empty())?;
+    (!report::reports(rest)).then_some(score)
 }
 
 /// `7`, `7/10`, `about a 7 today`, `energy six`: a number of 1 to 10 among words that only frame it.
@@ -382,6 +390,11 @@ fn score(all: &[String]) -> Option<u8> {
         words.truncate(at);
     }
     if words.iter().any(|word| !is_number(word) && !words::AROUND_SCORE.contains(word)) {
+        return None;
+    }
+    // "1 of 3" is a part.
+    let count = |three: &[&str]| is_number(three[0]) && three[1] == "of" && is_number(three[2]);
+    if words.windows(3).any(count) {
         return None;
     }
     let time = |word: &&str| matches!(*word, "tonight" | "in") || word.contains(':');

@@ -49,6 +49,17 @@ pub(super) const IDIOMS: &[&str] = &[
     "done with work/dinner/school/lunch/breakfast/uni/college/meetings/calls/shopping/cooking/tea",
     "done with my shift/day/meeting", "done for the day at", "help yourself/yourselves", "can not help but",
     "skip to my", "skip the queue", "help with my",
+    "forgot to tell/say/mention/log/text/reply/message/let/report/answer/update", "forgot to let you know",
+    "ran/run/runs/running way? over/late/long", "did not even stop/walk/break/pause",
+    "fell asleep at the end/during/after", "half of me", "went hard on/yesterday/last", "without even",
+    "sorry i missed", "threw up", "of which", "stops me", "did not even stop once", "all the best", "best of luck",
+    "ran/run/running way? over/late/long .. hour/minute", "^ morning $",
+    "my son/daughter/boss/mum/mom/dad/wife/husband/partner/friend/sister/brother is done", "will not stop talking",
+    "done with boot camp", "missed your call because", "ate like", "slept like a baby",
+    "all over the place/shop/gaff/show", "put the kids/baby/children/girls/boys/little to? bed",
+    "than when", "animes un poco", "finished me off", "what kind/sort of", "the kind/sort of", "did not once",
+    "and a half", "skipped the queue", "stop by", "starting school/nursery/work .. ~day",
+    "half the class/team/office", "back to back",
 ];
 
 /// "Would not have", "not for nothing": the clause affirms although it denies.
@@ -101,7 +112,7 @@ pub(super) const DID: &[&str] = &[
     "read my/the/a/# ..", "read for", "read _ pages/chapter/chapters", "listened to", "worked on", "worked through",
     "drilled", "no phone after", "phone off", "off my phone", "slept by/at", "in bed by/before/at #",
     "in bed on time", "asleep by/at/before", "lights out at/by/before", "up at #", "up and out", "woke up at #",
-    "woke at #", "sat for .. # ~unit", "burned # _? calories", "burnt # _? calories", "earned", "with time to spare",
+    "woke at #", "sat for .. # ~unit", "burned # _? calories", "burnt # _? calories", "earned my/the", "with time to spare",
     "done and dusted", "lunchtime/morning/evening/lunch ~act $", "crossed the line", "crossed the finish",
     "squared away", "taken care of", "handled", "ho gaya", "kar liya", "kar diya", "^ ~good .. ~act",
     "~good ~act today/this/tonight/thanks", "what a ~act", "had a .. ~act", "had a ~good _? ~act",
@@ -130,9 +141,26 @@ pub(super) const DID: &[&str] = &[
     "cruised", "finally got", "got round", "mine is done", "he hecho", "me he", "hemos terminado", "ya por hoy",
     "sin falta", "como un campeon", "cumplimos", "logrado", "la hice", "los hice", "las hice", "ya acabe", "ya corri",
     "me ejercite", "hice ejercicio", "hice yoga", "hice pesas", "ticking .. off", "ticked .. off", "crossed .. off",
-    "chalked", "put it to bed", "put .. to bed", "wrapped", "i have $", "over and out", "nothing left to",
+    "chalked", "put it to bed", "put that to bed", "wrapped", "i have $", "over and out", "nothing left to",
     "box ticked", "tick in the box", "in spite of", "despite", "ya quedo", "quedo hecho", "quedo listo",
     "sudado/sudada", "a pesar", "aunque llovia", "all # .. done", "feel calmer", "on the ~act today",
+    "handed in", "handed .. in", "sent off", "sent it/the/my/them", "is/are sent",
+    "~act/report/essay/assignment/chapter/application/return/thesis/dissertation/paper is/are in/sent/off/submitted/out",
+    "all # ~act/sets", "all ~act done/out", "in from my/the/a ~act", "in from my/the/a _ ~act", "full # ~unit",
+    "in and out of", "hit everything", "ate that", "been and gone", "racked the", "pr on/in/for/at", "# hour on the",
+    "home from my/the/a ~act", "got my # ~unit", "put my # ~unit", "ticked all", "that is the ~act",
+    "that is my ~act", "every last", "out of my life",
+    "finally cleaned/fixed/sorted/sent/paid/called/booked/wrote/built/painted",
+    "invoices/emails/dishes/laundry/taxes/chores/errands all? out/done/sent",
+    "like i said i would", "like i told you", "like you said and", "took care of it/that",
+    "is/are/now spotless/clean/tidy/folded/swept", "swept and", "folded and", "checkmark", "check mark",
+    "so that is a yes", "written up", "read to page", "got my pages", "no phone in/after/at/all", "stuck it out",
+    "applied to/for", "aplique a", "went to the y", "out doing it", "actually doing the", "got to the end",
+    "to the very end", "said i would do and did", "in the legs", "~act/chapter/book read", "marked all",
+    "goal was .. so", "all paid", "posted it", "sent that", "bins/dishes/beds/floors done/out",
+    "took them/it", "took my/the meds/pills/tablets/vitamins/medication/medicine/antibiotics/insulin",
+    "meds/pills/tablets/vitamins taken/done", "had my meds/pills/tablets",
+    "that is a yes", "bathroom/kitchen/house/flat/room/garage/apartment/desk/car clean/spotless/done/tidy", "aplique",
 ];
 
 /// Marks of the whole thing: with one of these a report of doing outweighs what was cut or skipped before.
@@ -140,7 +168,7 @@ pub(super) const WHOLE_OF_IT: &[&str] = &[
     "finished", "completed", "complete", "did it", "did that", "did the whole/full/lot/rest/other", "other half",
     "the lot", "whole thing/lot/session/workout/run/way/hour/class/course/5k", "the whole", "all of it", "all done",
     "full session/thing/workout/hour/class/loop/course", "everything", "got it done", "done it", "is done",
-    "now done", "did all/both/them", "all #", "in the end", "went", "all the way", "every set/rep/minute/page",
+    "now done", "did all/both/them", "all #", "in the end",  "all the way", "every set/rep/minute/page",
     "went back", "made up for it", "lo hice", "todo", "completo", "termine", "did this", "got there", "anyway",
     "managed it",
 ];
@@ -168,6 +196,15 @@ pub(super) const URGE: &[&str] = &[
     "want to give up", "make me", "need a push", "need motivation", "give me a push/kick/reason", "want to quit",
     "urge to", "need .. help", "quiero rendirme", "ganas de saltar", "convenceme", "motivame", "animame", "ayudame",
     "why do i even", "keep putting it off", "need encouragement", "am about to give", "need a pep",
+    "stop me", "this close to", "this emojipart close", "what should i do $", "what do i do $", "what do i do now",
+    "any advice $", "any tips $", "any tips for when", "a good reason", "one good reason", "reason to get/go/move",
+    "reason not to go/get/stay", "what even is the point", "what the point", "bully me",
+    "get me off/out/up/moving/going", "drag me", "kick my", "hype me", "rescue me", "i need rescuing",
+    "talk some sense", "help a girl/guy/brother/sister out", "why would this be any different",
+    "how do people do this", "how do i stop", "could use a kick/push/nudge", "why i bother", "in the pants",
+    "throw .. out the window", "necesito que me animes", "me animes", "any tips for getting/how/on", "got any ideas",
+    "any ideas",
+    "brain/body/head says no", "need some/a encouragement/motivation/push",
 ];
 
 /// Questions about what would happen: no report, whatever its words.
@@ -175,6 +212,7 @@ pub(super) const HYPOTHETICAL: &[&str] = &[
     "what happens", "^ what if", "^ does", "^ do i", "^ is .. matched", "if i skip", "if i miss", "if i do not",
     "would it count", "does it count", "do i text/say/reply/send", "que pasa si", "^ what does", "^ what do",
     "^ how do i", "^ how does", "^ how can i", "^ can i change",
+    "if i ever",
 ];
 
 /// Something short of the whole.
@@ -208,12 +246,12 @@ pub(super) const PART: &[&str] = &[
     "cut .. short", "cut down", "cut back", "left early", "left halfway", "finished early", "ended early",
     "stopped at/after #/half", "stopped halfway/early/short/partway/midway", "stopped after/before the",
     "came home early", "came back early", "turned back", "had to stop/leave/bail/turn/quit/come/go/cut/abandon",
-    "gave up after/at/early/on/halfway/partway/midway/in", "gave up", "bailed on/after/halfway/early/at",
+    "gave up after/at/early/on/halfway/partway/midway/in", "gave up", "bailed after/halfway/early/at",
     "bailed halfway", "quit after/halfway/early/at", "packed it in after/early/halfway", "lasted #",
     "lasted .. minute", "only lasted", "did not finish", "could not finish", "not finish it", "unable to finish",
     "could not complete all/the full/whole", "did not complete all/the full/whole",
     "did not do all/it all/the whole/the full/everything/full/as", "did not make it all",
-    "did not get all/to the end/through", "did not reach", "walked it rather/instead/not", "rather than",
+    "did not get all/to the end/through", "did not reach", "walked it rather/instead/not", "~act rather than", "rather than the full/whole/# ~unit?",
     "~act/walked/ran/stretched/walk/stretch/~act instead of .. ~act/exercising/ran/run", "swapped .. for a shorter",
     "instead of the ~act/full/whole/planned/usual/hour/#", "instead of #", "tried", "attempted", "gave it a go",
     "gave it a try", "gave it a shot", "better than nothing", "something is better", "better than none",
@@ -245,6 +283,16 @@ pub(super) const PART: &[&str] = &[
     "went easy", "slower and shorter", "cut out the/my/some/one", "dropped the last", "missed a set", "missed one",
     "missed the last", "skipped the last/first/cooldown/warmup", "skipped some/half/a/one/two/most", "minus",
     "a minuto", "algunas", "algunos", "hice menos", "menos de lo", "un ratito", "un rato nada",
+    "did not do the whole/full/lot/entire", "did not do the", "did like half", "like half", "half ish",
+    "did one lap/set/round/page/chapter", "and called it $", "^ called it $", "managed #", "managed # ~act",
+    "# words? out of the #", "out of the #", "ran out of steam at/after/halfway/by", "skipped the rest",
+    "did the warmup", "got kicked out", "baby workout/version/session/run", "not so nothing", "not nothing",
+    "then my brain/body/back/phone", "then i gave", "then gave", "was meant to be #", "instead of the full",
+    "but not the", "not # $", "out of three/four/five/six/ten", "as far as", "still need to do the", "not finished $",
+    "started .. not finished", "a couple pages/sets/laps/minute/rounds", "before finishing", "different story",
+    "that is as far", "before the ~act", "was supposed to be #", "and that was that",
+    "skipped the accessories/finisher/cooldown",
+    "ran out of steam/puff/energy/gas/juice",
 ];
 
 /// Nothing was done, or will be today.
@@ -323,7 +371,7 @@ pub(super) const DID_NOT: &[&str] = &[
     "without exercising", "skived", "shirked", "slacked", "slacking", "never left", "got distracted",
     "lost motivation", "lost interest", "had other plans", "other plans", "had an emergency", "got home at",
     "back late", "day from hell", "was in meetings", "was stuck", "was travelling", "was ill", "was sick",
-    "was working", "was out", "was asleep", "was too", "was so busy", "was shattered", "was knackered",
+    "was working", "was out of town/late/all/with/cold", "was asleep", "was too", "was so busy", "was shattered", "was knackered",
     "was exhausted", "was raining", "was pouring", "rather not today", "no exercise", "not exercised", "no hubo",
     "no entrenamos", "decidi no", "preferi", "me enferme", "estuve ocupado/ocupada", "estaba cansado/cansada",
     "no quise ir", "no me levante", "hoy me lo salto", "hoy fallo", "hoy falle", "me lo perdi",
@@ -334,6 +382,19 @@ pub(super) const DID_NOT: &[&str] = &[
     "was not up", "was not to be", "did a no show", "no era", "se me complico", "me fue imposible",
     "me toco trabajar", "sali tarde", "llegue tarde", "me quede en", "not a thing", "nothing at all",
     "absolutely nothing", "did diddly", "i have been bad", "been naughty", "been lazy", "was a write",
+    "count me out for/today/tonight/this", "pass tonight/today/this", "have to pass",
+    "leave it today/tonight/for/this", "leave it for", "leaving it today/tonight/for",
+    "mark me as/down as? a? no/skip/missed", "as a no", "^ 0 ~unit/~act", "0 words/pages/minute/miles/steps",
+    "~act is off", "obviously off", "nada today", "^ nada", "^ zip", "had to drop", "dropping it", "dropped it",
+    "did not end up", "never ended up", "could not make it", "no show today", "a no show", "got called in",
+    "called in to work", "got roped", "had a change of plan", "change of plan", "gave up before", "not my day",
+    "not gonna", "bad me", "did not materialise", "meeting overran", "overran",
+    "did not ~dov anything/it/to/at",
+    "have/had not picked/played/sat/cleaned/applied/practised/practiced/once/yet/got", "left the ~act out",
+    "there went my", "not once", "as a miss", "slept through", "still a mess", "0 applications", "so not ~act",
+    "not walking/lifting/practising/practicing/reading today/tonight/now", "let this one go", "walked back out",
+    "turned around", "ended up on my phone", "on my phone all", "it did not happen", "nor today", "took the night",
+    "never picked", "never opened", "never touched", "never even",
 ];
 
 /// Not done, and still to come.
@@ -364,6 +425,7 @@ pub(super) const UNDERWAY: &[&str] = &[
     "voy de camino", "de camino", "en camino", "ya empece", "acabo de empezar", "acabo de llegar", "voy saliendo",
     "ya voy", "empezando", "en eso estoy", "estoy en ello", "estoy en el gym", "haciendolo", "ya casi", "camino al",
     "a punto de", "estoy entrenando", "estoy corriendo", "putting .. shoes/trainers/kit on", "doing it now", "at it",
+    "~unit/~act to go",
 ];
 
 pub(super) const REST: &[&str] = &[
@@ -378,6 +440,11 @@ pub(super) const REST: &[&str] = &[
     "nothing scheduled", "nothing planned today", "descanso", "descansar", "descansando", "descanse", "dia libre",
     "recuperacion", "recuperando", "recuperarme", "hoy me toca descanso", "dia off", "reposo", "me tomo el dia",
     "tomarme el dia",
+    "taking today to", "let the/my muscles/legs/body", "give my/the body/legs/muscles",
+    "giving my/the body/legs/muscles", "deliberate lazy", "lazy one", "break today", "a break today",
+    "muscles repair", "legs recover", "chilling today on purpose", "planned day off", "duvet day", "pyjama day",
+    "pj day", "do nothing day", "zero day planned",
+    "are and are", "as rest", "day of rest", "my day off",
 ];
 
 /// Struggling, or asking for a push.
@@ -445,6 +512,18 @@ pub(super) const STRUGGLE: &[&str] = &[
     "feels impossible", "impossible today", "all too much", "at the end of my", "end of my tether", "hating this",
     "losing the will", "losing motivation", "no drive", "no oomph", "no get up", "no fight left", "no me sale",
     "ni ganas", "ni fuerzas", "me falta motivacion/energia/animo", "me faltan ganas/fuerzas",
+    "stuck", "literally stuck", "rescuing", "packing it in", "pack it in", "bully me", "hostage", "backup",
+    "a failure", "failure", "no progress", "quit everything", "square one", "cannot be", "on fumes", "is fried",
+    "body says no", "nothing comes out", "blank doc/page/screen/document", "staring at", "stares at me", "anxious",
+    "keep staring", "no se si puedo", "talk to me", "going to cry", "about to cry", "emojihelp",
+    "send reinforcements", "scraping the barrel", "had it with myself", "let everyone down", "words of wisdom",
+    "hyped up", "hype me",
+    "any tips for getting", "a bit much", "any ideas how", "how do i stop", "could use a", "starting to wonder",
+    "harder than i thought", "ugh", "frustrated", "can not see how", "still suck", "i suck", "a fraud",
+    "encouragement", "in the tank", "how do people", "not the kind of person", "keep picking up", "slower than when",
+    "feels awful", "feel awful", "says no", "nothing left in", "could do with some/a", "sin ganas",
+    "estoy agotada/agotado", "i can not stop", "lonely", "on my own since", "moral support", "pick me up",
+    "bit of a push",
 ];
 
 /// Requests that move something, and plans: with a time they reschedule.
@@ -464,6 +543,7 @@ pub(super) const PLAN: &[&str] = &[
     "by then", "puede ser", "podria", "could do", "can do", "happy to", "free at", "i am free", "will be", "ready by",
     "ready at", "leaving at", "leave at", "class is at", "class at", "slot", "booked for", "got a", "meeting",
     "vamos", "hagamos", "hagamoslo", "seria", "salgo", "entreno",
+    "pasamos", "lo pasamos", "same time", "swear",
 ];
 
 /// Requests that move the workout or the call and need no time.
@@ -513,6 +593,7 @@ pub(super) const PAST_MARK: &[&str] = &[
     "yesterday", "last night", "this morning before", "earlier", "ago", "was", "went", "had", "did", "got", "ran",
     "ended", "ayer", "anoche", "hace", "working late till", "until late", "already", "been", "slept", "woke",
     "stayed", "worked", "said", "told", "thought", "this morning", "were",
+    "overran", "called",
 ];
 
 /// Hours that only say how long something else lasts.
@@ -537,6 +618,9 @@ pub(super) const PAUSE: &[&str] = &[
     "pausa las/los/todo/mis/hasta/por", "en pausa", "una pausa", "un descanso de #", "unos dias",
     "no me llames/escribas/llamen/molestes hasta/esta/unos/por/en/durante", "sin llamadas", "suspende", "suspender",
     "pausing", "pause $",
+    "for the next # days/weeks", "nothing for the? next", "take a week/month/fortnight out/off", "week out",
+    "no workouts for a few/# days", "nothing until", "out of action", "out of commission", "not .. for a few days",
+    "pause me", "for ten days", "for # days/weeks", "leave it for a few days",
 ];
 
 /// Reasons to pause, which are requests where nothing else is said.
@@ -560,10 +644,13 @@ pub(super) const AWAY: &[&str] = &[
     "estoy de viaje", "de viaje", "me voy de viaje", "viajando", "viaje hasta", "fuera hasta", "fuera de la ciudad",
     "estoy enfermo/enferma", "enfermo", "enferma", "estoy malo/mala", "tengo gripe/covid/fiebre", "gripe", "hospital",
     "me operan", "lesionado", "lesionada", "tested positive", "not well", "off to _ for", "going to be in",
-    "working away", "jury duty", "moving house", "baby", "on a trip", "road trip", "backpacking", "camping",
+    "working away", "jury duty", "moving house",  "on a trip", "road trip", "backpacking", "camping",
     "business trip", "on tour", "got a bug", "stomach bug", "food poisoning", "throwing up", "vomiting", "migraine",
     "bedridden", "bed rest", "a cold", "chest infection", "infection", "pulled a/my", "twisted", "tweaked",
     "slipped disc", "concussion", "recuperandome",
+    "flu", "tonsils/wisdom out", "in bed with", "half term", "new baby", "having/had a? baby",
+    "a cruise", "flying to", "norovirus", "a funeral", "cataract", "threw my back", "doc/doctor says no",
+    "doctor says rest", "for about a week", "dos semanas", "regreso el", "won't be doing anything for",
 ];
 
 /// That the pause is over.
@@ -599,6 +686,11 @@ pub(super) const RESUME: &[&str] = &[
     "am better", "feeling great again", "back on my feet", "on my feet again", "off crutches", "cast is off",
     "covid free", "negative now", "all clear", "ready for the calls", "ready to talk", "want the calls", "want calls",
     "want my calls", "listo otra vez", "ya estoy", "volvamos", "vuelvo a", "de nuevo con las llamadas", "ya puedes",
+    "break over", "take me off hold/pause", "off hold now", "take the pause off", "exams finished", "pick me back up",
+    "hit me with",
+    "turn it back on", "start me up again", "home from portugal/spain/greece/the", "where we left off",
+    "where i left off", "cleared me",
+    "turn .. reminders/calls/it back on", "switch .. reminders/calls/it back on",
 ];
 
 /// What turns talk of coming back into something else.
@@ -613,6 +705,8 @@ pub(super) const NOT_RESUME: &[&str] = &[
     "can not carry on", "do not start", "back to bed", "home and", "if i", "started again", "hope .. feel",
     "start again tomorrow", "start again monday", "not continue", "bad back", "my back", "am better off",
     "ya estoy en", "ya estoy cansado/cansada", "am better at", "until/till/til/when/if i am",
+    "my resume", "the resume", "resume is", "a resume", "resume but", "up when i", "back up when", "updated my",
+    "written my resume",
 ];
 
 /// Messages given back.
@@ -635,13 +729,15 @@ pub(super) const START: &[&str] = &[
     "quiero suscribirme", "mandame mensajes", "otra vez .. mensajes", "sign me up for", "again please texts",
     "want to hear from you again", "message me", "join again", "rejoin", "i want in", "quiero volver",
     "quiero mensajes", "activarme", "reactivar",
+    "have them back", "get them back", "can i have .. back", "want them back", "start them/these up? again",
+    "turn them back on", "switch them back on",
 ];
 
 /// Free words that ask to be left alone.
 pub(super) const STOP: &[&str] = &[
     "stop ~ing", "stop for .. ~span", "stop until _", "stop till _",
     "stop the/these/those/all/your/any/my/with/sending ~ing?? ~msg", "stop ~msg", "stop all ~msg", "stop all",
-    "stop everything", "stop these", "stop this", "stop me", "stop sending", "stop with the", "stop the ~msg",
+    "stop everything", "stop these", "stop this",  "stop sending", "stop with the", "stop the ~msg",
     "stop your ~msg", "stop all the ~msg", "stop stop", "^ i? said stop", "told/asked you to? .. stop",
     "want you to stop", "need you to stop", "want .. ~msg .. to stop", "want this/it/them to stop",
     "make it/them/this stop", "stop it stop", "stop it now", "^ stop now", "please stop .. $", "^ just? stop $",
@@ -688,10 +784,18 @@ pub(super) const STOP: &[&str] = &[
     "cancelar mensajes", "no mandes", "no mandar", "no enviar", "no llamar", "no escribir", "no llames",
     "no escribas", "no molesten", "no molestes", "no more of", "no more contact", "stop it and", "stop or",
     "stop please", "do not contact", "lay off", "enough texts/messages/calls", "too many texts/messages/calls",
-    "i am out", "count me out", "how do i stop .. ~msg", "close my account", "cancel this", "shut up", "stfu",
+    "i am out", "count me out $", "count me out of this/it/these", "how do i stop .. ~msg", "close my account", "cancel this", "shut up", "stfu",
     "not want any", "stop now", "do not want to receive", "do not want to get", "do not want you", "unsubscribing",
     "ya dejame", "ya dejenme", "no quiero nada", "no me interesa", "ya basta", "salir de la lista", "sacame",
     "saquenme", "quiero cancelar",
+    "turn this/it/them/these/everything off", "switch this/it/them/these off", "quit it with",
+    "do not want these/them/those", "not want these/them/those", "not be needing .. ~msg",
+    "not be needing these/this/you", "no longer need", "make you stop", "get you to stop",
+    "cancel .. account/subscription/membership", "delete .. account/profile", "close .. account", "leaving this",
+    "not for me anymore", "got a real", "do not need these/this/you",
+    "dejad de _", "done with the/your/these ~msg", "sign me out", "~msg cancelled/stopped", "all of it stopped",
+    "want .. stopped", "need to stop $", "stop blowing", "report this number", "report you", "reporting you/it/this",
+    "text me one more", "call me one more", "contact me one more", "end these", "unsub me",
 ];
 
 /// What makes a word of stopping mean something else: left of it, the runner who stops; "stop by"; the one who never stops.
@@ -719,7 +823,7 @@ pub(super) const LIMIT: &[&str] = &[
     "for today", "for tonight", "for the day/weekend/week/month/moment/rest/holidays/next",
     "this week/month/weekend/morning/afternoon/evening", "next week/month/few/couple/three/two", "a few days/weeks",
     "all week/weekend/month", "today", "tonight", "while i", "tomorrow", "over the/christmas/xmas/easter", "during",
-    "few days", "right now", "at the moment", "before #", "after # pm?", "temporarily", "on sunday/sundays/weekends",
+    "few days",  "at the moment", "before #", "after # pm?", "temporarily", "on sunday/sundays/weekends",
     "at work", "in a meeting", "between", "hasta _", "esta semana", "este mes", "este fin", "unos dias", "por unos",
     "por una semana", "por un tiempo", "por ahora", "durante", "por #", "hoy", "unas semanas", "la proxima semana",
     "de momento", "manana",
@@ -774,6 +878,11 @@ pub(super) const STATUS: &[&str] = &[
     "how many did i", "my standing", "my record", "my results", "my history", "what is my best", "how big is",
     "any progress", "have i got", "check my", "days have i", "workouts have i", "how much do i have",
     "how much have we",
+    "remind me what/when/which/how", "what is planned", "what is on/next/left/lined/due/scheduled",
+    "what is the plan", "whats my", "when is my next/workout/session/run", "what time is my",
+    "what am i meant/supposed/doing/down", "what do i have/got", "what have i got", "what is my plan", "what was i",
+    "my next workout/session/run/call", "what is on the plan/agenda/cards/menu/schedule",
+    "how is it going with my", "my goal so far", "my score so far", "score so far", "what does it say i am",
 ];
 
 /// Talk about the service or the world that would otherwise look like a report or a request.

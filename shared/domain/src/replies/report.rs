@@ -322,8 +322,9 @@ fn closely_denied(words: &[String], span: Span) -> bool {
 
 /// "To be", "get it", "nearly", directly before.
 fn near(before: &[String]) -> bool {
-    // "So done with this."
-    if before.last().is_some_and(|word| word == "so") {
+    // "So done with this", "kind of did it".
+    let hedge = |pair: &[String]| matches!(pair[0].as_str(), "kind" | "sort") && pair[1] == "of";
+    if before.last().is_some_and(|word| word == "so") || before.last_chunk::<2>().is_some_and(|pair| hedge(pair)) {
         return true;
     }
     before.iter().rev().take(2).any(|word| words::NEAR.contains(&word.as_str()))

@@ -267,3 +267,10 @@ fn why_somebody_pauses_is_said_in_whole_words() {
         assert_eq!(pause_reason(text), reason, "{text}");
     }
 }
+
+#[test]
+fn what_is_joined_does_not_hold_what_was_parted() {
+    for (apart, joined) in words::JOINED {
+        assert!(!format!(" {joined} ").contains(&format!(" {apart} ")), "{apart} would be joined for ever");
+    }
+}

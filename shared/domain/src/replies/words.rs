@@ -14,7 +14,7 @@ pub(super) const EMOJI: &[(char, &str)] = &[
     ('🚫', "emojino"), ('😩', "emojihelp"), ('😫', "emojihelp"), ('🆘', "emojihelp"), ('😴', "emojihelp"),
     ('🥱', "emojihelp"), ('🛌', "emojirest"), ('🛋', "emojirest"), ('🏃', "emojisport"), ('🏋', "emojisport"),
     ('🚴', "emojisport"), ('🏊', "emojisport"), ('🧘', "emojisport"), ('🚶', "emojisport"), ('📚', "emojisport"),
-    ('🤏', "emojipart"), ('½', "half"), ('🔟', "10"), ('🔥', "emojifire"), ('🛑', "stop"), ('⏸', "pause"),
+    ('✓', "emojitick"), ('✗', "emojino"), ('✘', "emojino"), ('😭', "emojihelp"), ('🤏', "emojipart"), ('½', "half"), ('¼', "1/4"), ('¾', "3/4"), ('⅓', "1/3"), ('⅔', "2/3"), ('🔟', "10"), ('🔥', "emojifire"), ('🛑', "stop"), ('⏸', "pause"),
     ('▶', "resume"),
 ];
 
@@ -84,6 +84,16 @@ pub(super) const SPELLINGS: &[(&str, &str)] = &[
     ("nackered", "knackered"), ("knakered", "knackered"), ("exausted", "exhausted"), ("tierd", "tired"),
     ("tird", "tired"), ("q", "que"), ("xq", "porque"), ("pq", "porque"), ("porfa", "please"), ("porfis", "please"),
     ("gim", "gym"), ("gimnasio", "gym"), ("pa", "para"), ("tmb", "tambien"), ("toy", "estoy"),
+    ("skp", "skip"), ("scip", "skip"), ("skup", "skip"), ("sikp", "skip"), ("skpi", "skip"), ("dne", "done"),
+    ("dnoe", "done"), ("doen", "done"), ("donw", "done"), ("donr", "done"), ("halp", "help"), ("hlep", "help"),
+    ("hlp", "help"), ("hepl", "help"), ("yhe", "the"), ("hte", "the"), ("stp", "stop"), ("sotp", "stop"),
+    ("stpo", "stop"), ("stopp", "stop"), ("tn", "tonight"), ("2nyte", "tonight"), ("tmrrw", "tomorrow"),
+    ("tomorro", "tomorrow"), ("w", "with"), ("rly", "really"), ("wrkd", "worked"), ("finishd", "finished"),
+    ("finshed", "finished"), ("fnished", "finished"), ("compleated", "completed"), ("strugling", "struggling"),
+    ("struggeling", "struggling"), ("shatered", "shattered"),
+
+    ("donezo", "done"), ("thru", "through"), ("mornin", "morning"),
+    ("didit", "did it"), ("haf", "half"), ("hlaf", "half"), ("1/2way", "halfway"),
 ];
 
 /// Words written apart that are one, after [`SPELLINGS`].
@@ -96,6 +106,7 @@ pub(super) const JOINED: &[(&str, &str)] = &[
     ("to night", "tonight"), ("to day", "today"), ("any more", "anymore"), ("over slept", "overslept"), ("p m", "pm"),
     ("o clock", "oclock"), ("going too", "going to"), ("thank you", "thanks"), ("saturdays", "saturday"),
     ("push ups", "pushups"), ("sit ups", "situps"), ("pull ups", "pullups"),
+    ("100 percent", "fully"),
 ];
 
 /// Words toward which typing errors are mended.
@@ -166,6 +177,7 @@ pub(super) const AFTER_SO: &[&str] = &[
     "i", "no", "did", "done", "skip", "skipping", "skipped", "not", "we", "taking", "going", "it", "that", "could",
     "have", "will", "resting", "today", "can", "just", "went", "only", "missed", "yes", "half", "maybe", "please",
     "call", "stop", "rest", "tomorrow", "later",
+    "need", "moving", "pushing", "leaving", "gonna", "nothing",
 ];
 
 pub(super) const NUMBERS: &[&str] = &[
@@ -227,6 +239,8 @@ pub(super) const CLASSES: &[(&str, &[&str])] = &[
         "rocked", "aced", "conquered", "bossed", "nailed", "smashed", "crushed", "slayed", "accomplished", "achieved",
         "corri", "camine", "nade", "entrene", "termine", "acabe", "medite", "lei", "escribi", "estudie", "logre",
         "cumpli", "pedalee", "baile", "jugue", "hicimos", "terminamos", "entrenamos", "corrimos",
+        "submitted", "cleaned", "tidied", "hoovered", "vacuumed", "mopped", "ironed", "decluttered", "uploaded", "mowed", "weeded", "scrubbed", "rehearsed", "memorised", "memorized", "proofread", "demolished", "annihilated", "obliterated", "destroyed", "wrestled", "tackled", "knocked-out", "repasse", "nadamos",
+        "deleted", "swept", "folded",
     ]),
     ("unit", &[
         "minute", "hour", "k", "km", "kms", "mile", "miles", "metres", "meters", "m", "reps", "sets", "laps",
@@ -300,6 +314,7 @@ pub(super) const CLASSES: &[(&str, &[&str])] = &[
         "lift", "cycle", "stretch", "practise", "practice", "today", "tonight", "this", "in", "really", "actually",
         "quite", "sadly", "sorry", "unfortunately", "at", "log", "move", "sleep", "put", "try", "reach",
         "participate", "then", "succeed",
+        "sit", "apply", "clean", "pick", "play", "cook", "tidy", "submit", "send", "finish",
     ]),
     ("quit", &[
         "skip", "quit", "bail", "stop", "miss", "cheat", "give", "let", "forget", "slack", "fail", "regret", "cancel",
@@ -342,7 +357,7 @@ pub(super) const WHOLE: &[(&str, &[&str])] = &[
         "stuck", "auxilio", "a hand", "need push", "no puedo", "support",
     ]),
     ("skip", &[
-        "skip", "no", "skip it", "skip this", "skip that", "pass", "missed", "forgot", "forgotten", "fail", "failed",
+        "skip", "scip", "no", "skip it", "skip this", "skip that", "pass", "missed", "forgot", "forgotten", "fail", "failed",
         "emojino", "and", "no no", "zero", "nada", "nothing", "skipped", "skipping", "did not", "yes no", "saltar",
         "paso", "no no no", "not really", "not quite-", "afraid not", "not", "none", "nil", "i will pass",
         "will pass", "have not", "could not", "skip no", "was not able", "saltado", "omitir", "hoy no", "olvide",
@@ -355,11 +370,11 @@ pub(super) const WHOLE: &[(&str, &[&str])] = &[
         "terminada", "cumplido", "affirmative", "of course", "sure did", "si ya", "went", "check", "smashed",
         "nailed", "crushed", "absolutely", "definitely", "indeed", "true", "job done", "ho gaya", "hogaya",
         "kar liya", "claro", "claro que si", "yes of course", "easy", "boom", "success", "logrado", "completado",
-        "fait", "fertig", "always", "victory", "sip", "hell yes", "yes did", "for sure", "100 percent", "bosh",
+        "fait", "fertig", "always", "victory", "sip", "hell yes", "yes did", "for sure", "fully", "bosh",
         "accomplished", "it is done",
     ]),
     ("partial", &[
-        "partial", "half", "partly", "partially", "sort of", "kind of", "bit", "some", "little", "emojipart", "ish",
+        "partial", "bits", "half", "partly", "partially", "sort of", "kind of", "bit", "some", "little", "emojipart", "ish",
         "mostly", "almost", "nearly", "semi", "halfway", "most", "medias", "mitad", "casi", "a medias", "poco",
         "un poco", "parcial", "^ mas o menos", "halfish", "short one", "half half", "not all", "half done",
         "little bit", "quick one", "halfhearted", "minimum", "algo", "50 50", "yes and no", "more or less $",
@@ -379,12 +394,12 @@ pub(super) const WHOLE: &[(&str, &[&str])] = &[
         "remind", "rearrange", "change time",
     ]),
     ("pause", &[
-        "pause", "holiday", "vacation", "on holiday", "on vacation", "travelling", "traveling", "sick", "ill", "mute",
+        "pause", "paused", "holiday", "vacation", "on holiday", "on vacation", "travelling", "traveling", "sick", "ill", "mute",
         "hold", "on hold", "pausa", "pausar", "vacaciones", "de vacaciones", "break", "take break", "hiatus",
         "poorly", "suspend", "away", "out sick", "off sick",
     ]),
     ("resume", &[
-        "resume", "unpause", "continue", "back", "am back", "carry on", "restart", "reanudar", "reanuda", "continuar",
+        "resume", "resumed", "unpause", "continue", "back", "am back", "carry on", "restart", "reanudar", "reanuda", "continuar",
         "he vuelto", "ya volvi", "back again", "go on", "im back", "volvi", "seguir", "reactivate", "reactivar",
         "retomar", "unmute", "back on", "back to it", "ready again", "unhold", "proceed",
     ]),
@@ -477,6 +492,13 @@ pub(super) const AROUND_SCORE: &[&str] = &[
     "seria", "doy", "le", "pongo", "nota", "puntuacion", "yo", "definite", "mid", "gut", "scale", "on", "one", "ten",
     "comfortable", "firm", "meh", "fine", "alright", "okish", "bang", "generous", "generously", "if", "being", "max",
     "tops", "mental", "physical", "physically", "mentally",
+    "round", "buzzing", "knackered", "don", "at about", "today's",
+    "emojitick", "baby", "hip",
+];
+
+/// Words that make a number of the same clause a score.
+pub(super) const SCORE_FRAMES: &[&str] = &[
+    "say", "about", "feeling", "feel", "energy", "mood", "solid", "maybe", "rate", "give", "around", "like", "call", "probably",
 ];
 
 /// Words that may stand beside a time in a message that says nothing else.
@@ -494,6 +516,7 @@ pub(super) const AROUND_TIME: &[&str] = &[
     "vez", "llamame", "possible", "possibly", "could", "can", "ask", "lets", "let", "how", "ideally", "latest",
     "earliest", "definitely", "def", "surely", "will", "there", "aim", "closer", "nearer", "towards", "roughly",
     "another", "go", "going", "hopefully",
+    "same", "like", "swear", "down", "lecture", "class", "training", "uni", "honest", "cool", "perfect", "works",
 ];
 
 /// Whole messages that ask to stop and are no keyword.

@@ -37,8 +37,10 @@ pub(crate) enum Change {
     None,
     /// Another body of the queue's message.
     Body(fn(&Person) -> Value),
+    /// Signed, and about the person: their call, or their number that calls us.
     Retell,
     WhatsApp,
+    Twilio,
 }
 
 /// What a good answer is.
@@ -71,9 +73,10 @@ const fn queue(function: &'static str, scenario: &'static str, needs: Needs, bod
 }
 
 /// A row for each function.
-pub(crate) const CASES: [Case; 56] = [
+pub(crate) const CASES: [Case; 65] = [
     case("health", "get", NOBODY, Status(200)),
     case("api-docs", "document", NOBODY, Status(200)),
+    case("answer-preflight", "known-origin", NOBODY, Status(204)),
     case("create-user", "required-fields", NOBODY, Status(201)),
     case("request-magic-link", "unknown-contact", NOBODY, Status(202)),
     case("verify-magic-link", "wrong-code", NOBODY, Status(401)),
@@ -117,15 +120,27 @@ pub(crate) const CASES: [Case; 56] = [
     case("get-activity", "by-week", PERSON, Status(200)),
     case("record-score", "all-three", PERSON, Status(201)),
     case("record-marker", "own", PERSON, Status(201)),
+    case("delete-scores", "own", PERSON, Status(204)),
     case("get-transformation", "own", PERSON, Status(200)),
     case("get-call-stats", "own", PERSON, Status(200)),
     // Signed; of a call whose attempt is over, so everything is read and nothing written.
     Case { change: Change::Retell, ..case("retell-webhook", "bad-signature", WITH_CALL, Status(204)) },
+    // A tool of a talk that is over for us: refused after the same reads.
+    Case { change: Change::Retell, ..case("retell-function", "call-of-nobody", WITH_CALL, Status(200)) },
+    // A call of somebody whom we know, with the whole context.
+    Case { change: Change::Retell, ..case("retell-inbound", "a-stranger", WITH_WORKOUT, Status(200)) },
+    // "Done" by SMS, as by WhatsApp below.
+    Case { change: Change::Twilio, ..case("twilio-sms", "signature-of-sha256", WITH_WORKOUT, Status(200)) },
+    // Of a message that nobody knows.
+    Case { change: Change::Twilio, ..case("twilio-status", "no-signature", NOBODY, Status(204)) },
     // Signed; "done" of a person who is known, whose plan it completes.
     Case { change: Change::WhatsApp, ..case("whatsapp-webhook", "escaped-unicode", WITH_WORKOUT, Status(204)) },
     case("whatsapp-verify", "subscribe", NOBODY, Status(200)),
     Case { most_requests: 10, ..case("plan-day", "half-hour-zones", NOBODY, Done) },
     Case { most_requests: 10, ..case("reset-wallets", "new-month-in-kiribati", NOBODY, Done) },
+    Case { most_requests: 10, ..case("send-reminders", "quarter-past", NOBODY, Done) },
+    Case { most_requests: 10, ..case("weekly-summaries", "sunday-evening-in-london", NOBODY, Done) },
+    Case { most_requests: 10, ..case("monthly-receipts", "first-of-december", NOBODY, Done) },
     case("sweep-calls", "tick", NOBODY, Done),
     // A call that is due: claimed and dialled.
     queue("place-call", "gone-call", WITH_DUE_CALL, |person| {
@@ -187,10 +202,14 @@ impl Case {
             Change::Body(body) => event["Records"][0]["body"] = json!(body(person).to_string()),
             Change::Retell => {
                 let mut body: Value = parsed(&event["body"])?;
-                let call = person.call.map(|(call, _)| call);
-                body["call"]["metadata"]["user_id"] = json!(person.id);
-                body["call"]["metadata"]["call_id"] = json!(call);
-                sign(&mut event, words.simulators, Provider::Retell, "/webhooks/retell", &body);
+                if let Some(inbound) = body.get_mut("call_inbound") {
+                    inbound["from_number"] = json!(person.phone);
+                } else {
+                    let call = person.call.map(|(call, _)| call);
+                    body["call"]["metadata"]["user_id"] = json!(person.id);
+                    body["call"]["metadata"]["call_id"] = json!(call);
+                }
+                sign(&mut event, words.simulators, Provider::Retell, body.to_string());
             }
             Change::WhatsApp => {
                 let mut body: Value = parsed(&event["body"])?;
@@ -200,7 +219,13 @@ impl Case {
                 value["messages"][0]["from"] = json!(number);
                 value["messages"][0]["id"] = json!(format!("wamid.BENCH{}", words.number));
                 value["messages"][0]["timestamp"] = json!(now.as_second().to_string());
-                sign(&mut event, words.simulators, Provider::WhatsApp, "/webhooks/whatsapp", &body);
+                sign(&mut event, words.simulators, Provider::WhatsApp, body.to_string());
+            }
+            Change::Twilio => {
+                let phone = format!("From=%2B{}&", person.phone.trim_start_matches('+'));
+                let body = event["body"].as_str().unwrap_or_default().replace("From=%2B447700900888&", &phone);
+                let body = body.replace("SM000000000000000000000000", &format!("SM{:024}", words.number));
+                sign(&mut event, words.simulators, Provider::Twilio, body);
             }
         }
         Ok(event.to_string())
@@ -245,8 +270,9 @@ fn parsed(body: &Value) -> Result<Value, Failure> {
 }
 
 /// Puts a body and the signature of its provider into a webhook's event.
-fn sign(event: &mut Value, simulators: &Simulators, provider: Provider, path: &str, body: &Value) {
-    let signed = simulators.sign(provider, path, body.to_string().into_bytes());
+fn sign(event: &mut Value, simulators: &Simulators, provider: Provider, body: String) {
+    let path = event["path"].as_str().unwrap_or_default().to_owned();
+    let signed = simulators.sign(provider, &path, body.into_bytes());
     event["body"] = json!(String::from_utf8_lossy(&signed.body));
     for (name, value) in &signed.headers {
         for (headers, single) in [("headers", true), ("multiValueHeaders", false)] {

@@ -3,7 +3,8 @@
 //! Everything that is due at a moment (outbox records, timers, queue messages, webhooks, a sweep) and what the story adds
 //! runs in bursts of a few tasks at once. What fails or crashes is delivered again as its source does it: a queue after a
 //! minute and up to the template's number of times, the stream from the failed record on, a provider some minutes later.
-//! Deliveries are doubled by the seed, also within one burst.
+//! Deliveries are doubled by the seed, also within one burst. Now and then a burst leaves one of its tasks before a request, and
+//! the next one at that moment takes it along: so what a change brings with it runs beside tasks that began before the change.
 //!
 //! Time stands still during a burst and moves to the next full minute at which something is due, at least 44 seconds after
 //! it: so the jitter of the flows (a random id's last digits) is less than a step, and no ids enter the order of things.
@@ -40,6 +41,9 @@ const fn most_deliveries(queue: Queue) -> u32 {
         Queue::MessagesDead | Queue::OutboxDead | Queue::Reviews => 1,
     }
 }
+
+/// Bursts, in a thousand, that leave a task for the next one.
+const LEFT_RUNNING: u32 = 300;
 
 /// How often a provider tries to deliver: Retell three times, Meta for days.
 const fn most_tries(provider: Provider) -> u32 {
@@ -164,6 +168,8 @@ pub(crate) struct Driver {
     pub(crate) webhooks_held: bool,
     /// Minutes between sweeps.
     pub(crate) sweep_minutes: i64,
+    /// What has begun and not ended, by the task's number.
+    running: BTreeMap<usize, Doing>,
     stream: Vec<Value>,
     webhooks: Vec<(Timestamp, Webhook, u32)>,
     undisturbed: BTreeMap<String, u32>,
@@ -203,6 +209,7 @@ impl Driver {
             stream_stopped: false,
             webhooks_held: false,
             sweep_minutes: 5,
+            running: BTreeMap::new(),
             stream: Vec::new(),
             webhooks: Vec::new(),
             undisturbed: BTreeMap::new(),
@@ -340,7 +347,7 @@ impl Driver {
         for _ in 0..400 {
             pending.extend(self.take_due());
             let mut now = extra.take().unwrap_or_default();
-            if now.is_empty() && pending.is_empty() {
+            if now.is_empty() && pending.is_empty() && self.running.is_empty() {
                 return;
             }
             let most = 1 + self.chance.below(4);
@@ -370,10 +377,12 @@ impl Driver {
     }
 
     async fn burst(&mut self, doings: Vec<Doing>) {
-        let tasks = doings.iter().map(|doing| self.task(doing)).collect();
+        let tasks: Vec<Task> = doings.iter().map(|doing| self.task(doing)).collect();
+        let left = usize::from(!tasks.is_empty() && self.chance.happens(LEFT_RUNNING));
         let schedule = Arc::clone(&self.schedule);
-        let ended = schedule.burst(tasks).await;
-        for (doing, ended) in doings.into_iter().zip(ended) {
+        self.running.extend(schedule.begin(tasks).into_iter().zip(doings));
+        for (number, ended) in schedule.burst(left).await {
+            let doing = self.running.remove(&number).expect("what ended was running");
             self.after(doing, ended);
         }
         self.book.follow(&self.schedule);

@@ -39,6 +39,7 @@ pub(crate) struct Seen {
     people: Vec<(Someone, Value)>,
     days: Vec<Planned>,
     analysed: Vec<Value>,
+    slots: usize,
     quiet: bool,
     now: Timestamp,
 }
@@ -115,7 +116,9 @@ pub(crate) const ALL: &[(&str, &str, Check)] = &[
         confirmations_once,
     ),
     ("messages_are_settled", "Every message has a final status after the quiet time.", messages_are_settled),
-    ("slots_are_free", "Slots are free or their lease is over.", slots_are_free),
+    ("rings_within_slots", "No more calls of ours are live at once than there are slots.", rings_within_slots),
+    ("slots_pass_on", "A slot passes on when it was given back or its lease is over.", slots_pass_on),
+    ("slots_are_free", "Slots are free or their lease is over, after the quiet time.", slots_are_free),
     ("effects_took_place", "Nothing is left on the stream, the queues or the way from a provider.", effects_took_place),
     (
         "dead_letters_have_a_reason",
@@ -163,6 +166,7 @@ pub(crate) async fn check(driver: &mut Driver) -> Vec<String> {
         people,
         days: driver.days.clone(),
         analysed: driver.analysed.clone(),
+        slots: usize::try_from(world.ivy.settings.call_slots).unwrap(),
         quiet: driver.is_quiet(),
         now: world.now(),
     };
@@ -517,12 +521,10 @@ fn streak_recount(seen: &Seen) -> Vec<String> {
         let workouts = seen.of_user(&user, "workout");
         let on = |date: Date, fits: &dyn Fn(&Value) -> bool| workouts.iter().any(|w| day(w, "date") == date && fits(w));
         let streak = &progress["streak"];
-        let frozen: Vec<(Date, Option<Date>)> = streak["frozen"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|freeze| (day(freeze, "from"), freeze["until"].as_str().map(|until| until.parse().unwrap())))
-            .collect();
+        // What a move left too short is the days' own matter (rules/days); pauses are reckoned from the profiles.
+        let excused = streak["frozen"].as_array().into_iter().flatten().filter(|freeze| freeze["pause"] == false);
+        let excused = excused.map(|freeze| (day(freeze, "from"), Some(day(freeze, "until"))));
+        let frozen: Vec<(Date, Option<Date>)> = excused.chain(pauses(seen, &user)).collect();
         let today = date_at(seen.one(&user, "user").unwrap(), seen.now);
         let since = day(streak, "since");
         let first = workouts.iter().map(|w| day(w, "date")).min().map_or(since, |first| first.min(since));
@@ -565,6 +567,33 @@ fn streak_recount(seen: &Seen) -> Vec<String> {
         }
     }
     found
+}
+
+/// The days on which a user paused, each pause from a day until the first that counts again, by what their profile said when.
+fn pauses(seen: &Seen, user: &str) -> Vec<(Date, Option<Date>)> {
+    let mut pauses: Vec<(Date, Option<Date>)> = Vec::new();
+    // When the pause that was said last ends by itself.
+    let mut pausing: Option<Option<Timestamp>> = None;
+    for (entry, profile) in seen.puts("user").filter(|(_, profile)| text(profile, "id") == user) {
+        let date = |at: Timestamp| date_at(profile, at);
+        let is_over = pausing.flatten().is_some_and(|end| end <= entry.at);
+        if profile["status"] == "active" {
+            if let (Some(end), Some(pause)) = (pausing.take(), pauses.last_mut()) {
+                pause.1 = Some(date(end.filter(|_| is_over).unwrap_or(entry.at)));
+            }
+            continue;
+        }
+        let end = profile["resumes_at"].is_string().then(|| time(profile, "resumes_at"));
+        // What repeats the pause that is said already says nothing.
+        if pausing != Some(end) {
+            match pauses.last_mut().filter(|_| pausing.is_some() && !is_over) {
+                Some(pause) => pause.1 = end.map(date),
+                None => pauses.push((date(entry.at), end.map(date))),
+            }
+        }
+        pausing = Some(end);
+    }
+    pauses
 }
 
 /// A user's date at a moment: their zone's clocks less the hours before their day start, and the day that a move fell into.
@@ -966,6 +995,42 @@ fn messages_are_settled(seen: &Seen) -> Vec<String> {
 }
 
 // Deliveries
+
+fn rings_within_slots(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    let ours: Vec<&SimulatedCall> = seen.calls.iter().filter(|call| !call.inbound).collect();
+    for ring in &ours {
+        let until = |call: &SimulatedCall| seen.live_until.get(&call.call_id).copied().unwrap_or(call.placed_at);
+        let live = ours.iter().filter(|call| call.placed_at <= ring.placed_at && ring.placed_at < until(call)).count();
+        if live > seen.slots {
+            found.push(format!("{live} calls are live at {}, of {} slots", ring.placed_at, seen.slots));
+        }
+    }
+    found
+}
+
+fn slots_pass_on(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut held: BTreeMap<&str, &Value> = BTreeMap::new();
+    for entry in &seen.journal {
+        let What::Wrote(changes) = &entry.what else { continue };
+        for change in changes.iter().filter(|change| change.pk == "SLOTS") {
+            let key = change.sk.as_str();
+            match &change.item {
+                Some(item) => {
+                    let before = held.insert(key, item).filter(|before| before["attempt_id"] != item["attempt_id"]);
+                    if let Some(before) = before.filter(|before| time(before, "lease_until") >= entry.at) {
+                        found.push(format!("at {} {before} became {item}", entry.at));
+                    }
+                }
+                None => {
+                    held.remove(key);
+                }
+            }
+        }
+    }
+    found
+}
 
 fn slots_are_free(seen: &Seen) -> Vec<String> {
     let held = seen.of("slot").filter(|slot| time(slot, "lease_until") >= seen.now);

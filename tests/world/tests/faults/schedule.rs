@@ -20,7 +20,10 @@ use async_trait::async_trait;
 use ivy_world::gate::{Gate, Party, Passage, Ruling, Told, Written};
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
 use crate::chance::Chance;
 
@@ -110,6 +113,7 @@ struct State {
     running: Option<usize>,
     waiting: BTreeMap<usize, oneshot::Sender<()>>,
     names: BTreeMap<usize, String>,
+    handles: BTreeMap<usize, JoinHandle<Outcome>>,
     disturbed: BTreeMap<usize, bool>,
     started: usize,
     trace: Vec<String>,
@@ -142,6 +146,7 @@ impl Schedule {
             running: None,
             waiting: BTreeMap::new(),
             names: BTreeMap::new(),
+            handles: BTreeMap::new(),
             disturbed: BTreeMap::new(),
             started: 0,
             trace: Vec::new(),
@@ -195,11 +200,9 @@ impl Schedule {
         self.state().counts.clone()
     }
 
-    /// Runs tasks at once, in an order of their requests that the seed chooses, until all have ended.
-    pub(crate) async fn burst(&self, tasks: Vec<Task>) -> Vec<Ended> {
-        let mut heard = self.heard.lock().await;
-        let mut handles = BTreeMap::new();
-        let mut ended: BTreeMap<usize, Option<Outcome>> = BTreeMap::new();
+    /// Adds tasks to those that run; answers their numbers.
+    pub(crate) fn begin(&self, tasks: Vec<Task>) -> Vec<usize> {
+        let mut numbers = Vec::new();
         for task in tasks {
             let (number, turn) = self.enrol(task.name);
             let events = self.events.clone();
@@ -210,22 +213,29 @@ impl Schedule {
                 events.send(Event::Finished(number)).unwrap();
                 outcome
             });
-            handles.insert(number, handle);
+            self.state().handles.insert(number, handle);
+            numbers.push(number);
         }
+        numbers
+    }
+
+    /// Runs the tasks that have begun, in an order of their requests that the seed chooses, until no more than so many are left,
+    /// each before one of its requests. Answers those that have ended.
+    pub(crate) async fn burst(&self, left: usize) -> BTreeMap<usize, Ended> {
+        let mut heard = self.heard.lock().await;
+        let mut ended: BTreeMap<usize, Option<Outcome>> = BTreeMap::new();
         self.state().counts.bursts += 1;
-        while !handles.is_empty() {
+        while self.state().handles.len() > left {
             self.hand_over();
             let event = tokio::time::timeout(std::time::Duration::from_secs(60), heard.recv()).await;
             match event.expect("a task stopped without a word").unwrap() {
                 Event::Parked => {}
                 Event::Finished(number) => {
-                    self.state().running = None;
-                    let outcome = handles.remove(&number).unwrap().await.unwrap();
+                    let outcome = self.take(number).await.unwrap();
                     ended.insert(number, Some(outcome));
                 }
                 Event::Crashed(number) => {
-                    self.state().running = None;
-                    let handle = handles.remove(&number).unwrap();
+                    let handle = self.take(number);
                     handle.abort();
                     assert!(handle.await.is_err_and(|error| error.is_cancelled()), "a crashed task is gone");
                     ended.insert(number, None);
@@ -234,7 +244,15 @@ impl Schedule {
         }
         let state = self.state();
         let disturbed = |number: &usize| state.disturbed.get(number).copied().unwrap_or_default();
-        ended.into_iter().map(|(number, outcome)| Ended { disturbed: disturbed(&number), outcome }).collect()
+        let ended = ended.into_iter();
+        ended.map(|(number, outcome)| (number, Ended { disturbed: disturbed(&number), outcome })).collect()
+    }
+
+    /// Takes the task that holds the baton out of those that run.
+    fn take(&self, number: usize) -> JoinHandle<Outcome> {
+        let mut state = self.state();
+        state.running = None;
+        state.handles.remove(&number).unwrap()
     }
 
     fn enrol(&self, name: String) -> (usize, oneshot::Receiver<()>) {
