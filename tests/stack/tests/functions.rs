@@ -13,7 +13,7 @@ use std::{
 };
 
 use ivy_simulators::{Provider, Simulators};
-use ivy_stack::{Event, Invocation, Person, Stack, event_files, functions_of_the_template, now, until};
+use ivy_stack::{Event, Invocation, Person, Stack, day_zone, event_files, functions_of_the_template, now, until};
 use jiff::{SignedDuration, Unit};
 use serde_json::{Value, json};
 
@@ -223,7 +223,9 @@ async fn every_event_has_the_outcome_that_the_table_names() {
     let stack = Stack::running();
     let events: BTreeMap<_, _> =
         event_files().into_iter().map(|e| ((e.function.clone(), e.scenario.clone()), e)).collect();
-    let person = Person::sign_up(&stack, &json!({"phone": "+447700900347", "first_name": "Ilse"})).await;
+    // Where an hour from now is still today.
+    let answers = json!({"phone": "+447700900347", "first_name": "Ilse", "timezone": day_zone(now())});
+    let person = Person::sign_up(&stack, &answers).await;
     let token = person.client.token.clone().unwrap();
     let hour = (now() + SignedDuration::from_hours(1)).round(Unit::Second).unwrap().to_string();
     let mut words = BTreeMap::from([("ACCESS_TOKEN", token), ("IN_AN_HOUR", hour)]);
