@@ -1,7 +1,7 @@
 //! How well replies are understood: a corpus labelled by hand against [`ivy_domain::replies::understand`].
 //!
 //! `IVY_REPLY_CORPUS` names another file of the same kind: CSV with the columns `text` and `intent`. A relative name is
-//! looked for where cargo was called, then in the workspace. Ours must be understood to 93 % in every intent and, as any
+//! looked for where cargo was called, then in the workspace. Ours must be understood to 90 % in every intent and, as any
 //! other must, to 97 % in those that change what is donated or whether somebody is written to again.
 
 use std::{
@@ -131,7 +131,7 @@ fn replies_are_understood() {
     for (intent, tally) in tallies {
         let least = match (GRAVE.contains(&intent), ours) {
             (true, _) => 0.97,
-            (false, true) => 0.93,
+            (false, true) => 0.90,
             (false, false) => continue,
         };
         assert!(tally.precision() >= least, "{intent}: a precision of {:.3} is below {least}", tally.precision());

@@ -398,7 +398,7 @@ fn score(all: &[String]) -> Option<u8> {
         return None;
     }
     let time = |word: &&str| matches!(*word, "tonight" | "in") || word.contains(':');
-    if words.windows(2).any(|pair| pair == ["give", "me"])
+    if words.windows(2).any(|pair| matches!(pair, ["give" | "call", "me"]))
         || words.iter().any(time)
         || words.first().is_some_and(|word| matches!(*word, "at" | "for" | "by" | "going"))
     {

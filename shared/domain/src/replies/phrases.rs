@@ -161,6 +161,8 @@ pub(super) const DID: &[&str] = &[
     "took them/it", "took my/the meds/pills/tablets/vitamins/medication/medicine/antibiotics/insulin",
     "meds/pills/tablets/vitamins taken/done", "had my meds/pills/tablets",
     "that is a yes", "bathroom/kitchen/house/flat/room/garage/apartment/desk/car clean/spotless/done/tidy", "aplique",
+    "no sugar/alcohol/smoking/cigarettes/sweets/chocolate/booze/drink/snacking all/today/for", "over now thank",
+    "all of it $",
 ];
 
 /// Marks of the whole thing: with one of these a report of doing outweighs what was cut or skipped before.
@@ -205,6 +207,7 @@ pub(super) const URGE: &[&str] = &[
     "throw .. out the window", "necesito que me animes", "me animes", "any tips for getting/how/on", "got any ideas",
     "any ideas",
     "brain/body/head says no", "need some/a encouragement/motivation/push",
+    "might give up", "dime algo",
 ];
 
 /// Questions about what would happen: no report, whatever its words.
@@ -293,6 +296,7 @@ pub(super) const PART: &[&str] = &[
     "that is as far", "before the ~act", "was supposed to be #", "and that was that",
     "skipped the accessories/finisher/cooldown",
     "ran out of steam/puff/energy/gas/juice",
+    "managed about # ~unit", "did like #", "just ~act no ~act", "legs/arms/abs/cardio did not happen",
 ];
 
 /// Nothing was done, or will be today.
@@ -395,6 +399,7 @@ pub(super) const DID_NOT: &[&str] = &[
     "not walking/lifting/practising/practicing/reading today/tonight/now", "let this one go", "walked back out",
     "turned around", "ended up on my phone", "on my phone all", "it did not happen", "nor today", "took the night",
     "never picked", "never opened", "never touched", "never even",
+    "had every intention",
 ];
 
 /// Not done, and still to come.
@@ -524,6 +529,7 @@ pub(super) const STRUGGLE: &[&str] = &[
     "feels awful", "feel awful", "says no", "nothing left in", "could do with some/a", "sin ganas",
     "estoy agotada/agotado", "i can not stop", "lonely", "on my own since", "moral support", "pick me up",
     "bit of a push",
+    "dime algo", "animarme", "cero ganas", "like an idiot", "wrong with me", "never going to be that",
 ];
 
 /// Requests that move something, and plans: with a time they reschedule.
@@ -544,6 +550,7 @@ pub(super) const PLAN: &[&str] = &[
     "ready at", "leaving at", "leave at", "class is at", "class at", "slot", "booked for", "got a", "meeting",
     "vamos", "hagamos", "hagamoslo", "seria", "salgo", "entreno",
     "pasamos", "lo pasamos", "same time", "swear",
+    "evening time", "will do", "will go",
 ];
 
 /// Requests that move the workout or the call and need no time.
@@ -621,6 +628,7 @@ pub(super) const PAUSE: &[&str] = &[
     "for the next # days/weeks", "nothing for the? next", "take a week/month/fortnight out/off", "week out",
     "no workouts for a few/# days", "nothing until", "out of action", "out of commission", "not .. for a few days",
     "pause me", "for ten days", "for # days/weeks", "leave it for a few days",
+    "put me on hold", "put it/everything/this on hold",
 ];
 
 /// Reasons to pause, which are requests where nothing else is said.
@@ -651,6 +659,7 @@ pub(super) const AWAY: &[&str] = &[
     "flu", "tonsils/wisdom out", "in bed with", "half term", "new baby", "having/had a? baby",
     "a cruise", "flying to", "norovirus", "a funeral", "cataract", "threw my back", "doc/doctor says no",
     "doctor says rest", "for about a week", "dos semanas", "regreso el", "won't be doing anything for",
+    "quarantined", "quarantine", "done my back in",
 ];
 
 /// That the pause is over.
@@ -691,6 +700,7 @@ pub(super) const RESUME: &[&str] = &[
     "turn it back on", "start me up again", "home from portugal/spain/greece/the", "where we left off",
     "where i left off", "cleared me",
     "turn .. reminders/calls/it back on", "switch .. reminders/calls/it back on",
+    "put me back on the schedule",
 ];
 
 /// What turns talk of coming back into something else.
@@ -722,7 +732,7 @@ pub(super) const START: &[&str] = &[
     "by mistake", "accidentally", "did not mean to unsubscribe/stop/opt/cancel/text/send",
     "want .. messages/texts again", "want messages/texts/them back", "miss your messages/texts",
     "get .. messages/texts again", "receive .. messages/texts again", "i want messages/texts",
-    "reinstate .. messages/texts", "add me back", "put me back on", "re enable", "enable messages/texts",
+    "reinstate .. messages/texts", "add me back", "put me back on the list", "put me back on $", "re enable", "enable messages/texts",
     "allow messages/texts", "you can text/message", "^ alta $", "de alta", "iniciar", "suscribirme", "suscribeme",
     "volver a recibir", "vuelve a mandarme/enviarme/escribirme", "vuelvan a", "activar mensajes",
     "activa .. mensajes", "reactivar mensajes", "quiero recibir", "escribeme otra", "escribeme de nuevo",
@@ -731,6 +741,7 @@ pub(super) const START: &[&str] = &[
     "quiero mensajes", "activarme", "reactivar",
     "have them back", "get them back", "can i have .. back", "want them back", "start them/these up? again",
     "turn them back on", "switch them back on",
+    "restart texts/messages/messaging",
 ];
 
 /// Free words that ask to be left alone.
@@ -796,6 +807,8 @@ pub(super) const STOP: &[&str] = &[
     "dejad de _", "done with the/your/these ~msg", "sign me out", "~msg cancelled/stopped", "all of it stopped",
     "want .. stopped", "need to stop $", "stop blowing", "report this number", "report you", "reporting you/it/this",
     "text me one more", "call me one more", "contact me one more", "end these", "unsub me",
+    "just stop $", "turn all .. off", "turn .. off for good", "blocking this/you", "block you",
+    "driving me mad/crazy/nuts/insane",
 ];
 
 /// What makes a word of stopping mean something else: left of it, the runner who stops; "stop by"; the one who never stops.

@@ -94,6 +94,7 @@ pub(super) const SPELLINGS: &[(&str, &str)] = &[
 
     ("donezo", "done"), ("thru", "through"), ("mornin", "morning"),
     ("didit", "did it"), ("haf", "half"), ("hlaf", "half"), ("1/2way", "halfway"),
+    ("stahp", "stop"), ("staph", "stop"), ("burntout", "burnt out"), ("burnedout", "burned out"),
 ];
 
 /// Words written apart that are one, after [`SPELLINGS`].
