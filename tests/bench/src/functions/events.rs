@@ -271,8 +271,13 @@ fn parsed(body: &Value) -> Result<Value, Failure> {
 
 /// Puts a body and the signature of its provider into a webhook's event.
 fn sign(event: &mut Value, simulators: &Simulators, provider: Provider, body: String) {
-    let path = event["path"].as_str().unwrap_or_default().to_owned();
-    let signed = simulators.sign(provider, &path, body.into_bytes());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    // Twilio signs the address that it asks.
+    let base = format!("https://{}/{}", text(&event["headers"]["Host"]), text(&event["requestContext"]["stage"]));
+    if let Ok(base) = base.parse() {
+        simulators.set_public_url(base);
+    }
+    let signed = simulators.sign(provider, &text(&event["path"]), body.into_bytes());
     event["body"] = json!(String::from_utf8_lossy(&signed.body));
     for (name, value) in &signed.headers {
         for (headers, single) in [("headers", true), ("multiValueHeaders", false)] {
