@@ -92,7 +92,7 @@ const WORDS: [(&str, &str); 17] = [
     ("size", "items or pages beyond 4 kB a read, or 1 kB a write"),
     ("seen", "the marker of the event, so that a webhook that comes twice is taken once (decision 0004)"),
     ("owner", "whose number or address it is: a look-up by keyed hash"),
-    ("limit", "counting against the limit of auth routes"),
+    ("limit", "counting against a limit: of the auth routes, of a channel's pace"),
     ("profile", "the profile, for its time zone, its salt or its name"),
     ("key", "the kept answer of an Idempotency-Key"),
     ("shards", "the same query on each of the other shards, so that no partition is hot"),
@@ -230,7 +230,7 @@ mod tests {
         let path = crate::repository("docs/capacity.md");
         let document = document().unwrap();
         let known = std::fs::read_to_string(&path).unwrap_or_default();
-        assert!(known == document, "docs/capacity.md is another: cargo run -p ivy-bench -- capacity --write");
+        assert!(known == document, "docs/capacity.md is another: cargo run --release -p ivy-bench -- capacity --write");
     }
 
     #[test]
