@@ -16,7 +16,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(30);
 const LONGEST_MESSAGE: usize = 300;
 
-/// The client that all providers share: reading the trust roots takes a while.
+/// The client that all providers share.
 pub(crate) fn http_client() -> reqwest::Client {
     ivy_providers::http_client_with_timeouts(CONNECT, WHOLE)
 }

@@ -33,7 +33,8 @@ pub fn http_client() -> reqwest::Client {
 /// When TLS cannot be set up.
 #[must_use]
 pub fn http_client_with_timeouts(connect: Duration, whole: Duration) -> reqwest::Client {
-    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|root| Certificate::from_der(root).ok());
+    let root = |der| Certificate::from_der(der).unwrap_or_else(|error| panic!("a bundled root is none: {error}"));
+    let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().map(|der| root(der));
     reqwest::Client::builder()
         .tls_certs_only(roots)
         .connect_timeout(connect)

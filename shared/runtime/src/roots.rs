@@ -10,22 +10,29 @@ use crate::start::StartError;
 /// Amazon Root CA 1 to 4 and Starfield Services Root CA G2: what amazontrust.com names for trust stores of one's own. The first
 /// of them ends at the end of 2037.
 const AMAZON: &str = include_str!("../data/amazon_roots.pem");
-const BEGINS: &str = "-----BEGIN CERTIFICATE-----";
 
 /// # Errors
-/// When the file of `AWS_CA_BUNDLE` cannot be read or holds no certificate.
+/// When the file of `AWS_CA_BUNDLE` cannot be read, or is not of certificates: the HTTP client would panic at it.
 pub(crate) fn trust(bundle: Option<&str>) -> Result<TlsContext, StartError> {
-    let refused = |why: &str| StartError::Client(format!("AWS_CA_BUNDLE {why}"));
+    let refused = |why: &str| StartError::Client(format!("AWS_CA_BUNDLE names a file that {why}"));
     let pem = match bundle {
-        Some(path) => std::fs::read_to_string(path).map_err(|_| refused("names a file that cannot be read as text"))?,
-        None => AMAZON.to_owned(),
+        Some(path) => {
+            let pem = std::fs::read(path).map_err(|_| refused("cannot be read"))?;
+            if !holds_roots(&pem) {
+                return Err(refused("does not hold certificates in PEM"));
+            }
+            pem
+        }
+        None => AMAZON.as_bytes().to_vec(),
     };
-    // The HTTP client panics at certificates that it cannot parse, and trusts nobody if there are none.
-    if !pem.contains(BEGINS) {
-        return Err(refused("names a file without a PEM certificate"));
-    }
     let store = TrustStore::empty().with_pem_certificate(pem);
     TlsContext::builder().with_trust_store(store).build().map_err(|error| StartError::Client(error.to_string()))
+}
+
+/// Whether TLS can be set up with these certificates, and there are any.
+fn holds_roots(pem: &[u8]) -> bool {
+    let roots = reqwest::Certificate::from_pem_bundle(pem).unwrap_or_default();
+    !roots.is_empty() && reqwest::Client::builder().tls_certs_only(roots).build().is_ok()
 }
 
 #[cfg(test)]
@@ -40,7 +47,8 @@ mod tests {
 
     #[test]
     fn the_five_roots_are_there_and_a_client_takes_them() {
-        assert_eq!(AMAZON.matches(BEGINS).count(), 5);
+        assert_eq!(AMAZON.matches("-----BEGIN CERTIFICATE-----").count(), 5);
+        assert!(holds_roots(AMAZON.as_bytes()));
         let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(trust(None).unwrap());
         drop(client.build_https());
     }
@@ -48,11 +56,15 @@ mod tests {
     #[test]
     fn a_bundle_that_is_none_is_refused_with_a_sentence() {
         let missing = trust(Some("/nowhere/roots.pem")).unwrap_err();
+        assert_eq!(missing.to_string(), "A client cannot be made: AWS_CA_BUNDLE names a file that cannot be read.");
+        let no_pem = trust(Some(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))).unwrap_err();
         assert_eq!(
-            missing.to_string(),
-            "A client cannot be made: AWS_CA_BUNDLE names a file that cannot be read as text."
+            no_pem.to_string(),
+            "A client cannot be made: AWS_CA_BUNDLE names a file that does not hold certificates in PEM."
         );
-        let empty = trust(Some(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))).unwrap_err();
-        assert_eq!(empty.to_string(), "A client cannot be made: AWS_CA_BUNDLE names a file without a PEM certificate.");
+        for rubbish in ["", "!!!!", "aGVsbG8="] {
+            let pem = format!("-----BEGIN CERTIFICATE-----\n{rubbish}\n-----END CERTIFICATE-----\n");
+            assert!(!holds_roots(pem.as_bytes()), "{rubbish}");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! How every binary starts.
 //!
-//! [`run`] reads the configuration and the secret, makes one shared HTTP client for all AWS clients, opens the table, and hands a [`Start`] to the closure that is the binary. Clients of
-//! queues, timers, mail and providers are made only when a function asks for them, and with them their settings and keys
-//! are read, so a function needs only what it uses; so is the HTTP client of the providers, which reads the roots once more.
+//! [`run`] reads the configuration and the secret, makes one shared HTTP client for all AWS clients, opens the table, and
+//! hands a [`Start`] to the closure that is the binary. Clients of queues, timers, mail and providers are made only when a
+//! function asks for them, and with them their settings and keys are read, so a function needs only what it uses; so is the
+//! HTTP client of the providers.
 //!
 //! Region, credentials and `AWS_ENDPOINT_URL` come from the environment; no profile files are looked for. The table is
 //! read once during init, where the CPU is full and the wait is free: the first TLS handshake happens there. A start that
@@ -76,7 +77,7 @@ pub struct Start {
     deployment: Deployment,
     sdk: SdkConfig,
     secrets: Secrets,
-    /// For the providers, made when a function first asks for one: it reads the trust roots, and most functions talk to none.
+    /// For the providers, made when a function first asks for one: most talk to none.
     http: OnceLock<reqwest::Client>,
     ivy: Ivy,
 }

@@ -379,7 +379,8 @@ fn score_with_a_reason(clauses: &[Clause]) -> Option<u8> {
     let (first, rest) = clauses.split_first()?;
     let framed = first.words.iter().any(|word| words::SCORE_FRAMES.contains(&word.as_str()));
     let score = score(&first.words).filter(|_| framed && !rest.is_empty())?;
-    (!report::reports(rest)).then_some(score)
+    let later = rest.iter().any(|clause| TABLES.when.matches(&clause.words));
+    (!later && !report::reports(rest)).then_some(score)
 }
 
 /// `7`, `7/10`, `about a 7 today`, `energy six`: a number of 1 to 10 among words that only frame it.

@@ -274,3 +274,32 @@ fn what_is_joined_does_not_hold_what_was_parted() {
         assert!(!format!(" {joined} ").contains(&format!(" {apart} ")), "{apart} would be joined for ever");
     }
 }
+
+#[test]
+fn no_pattern_holds_an_apostrophe() {
+    let parted = |pattern: &&&str| pattern.contains('\'');
+    let never: Vec<_> = phrases::TABLES_OF_PATTERNS.iter().copied().flatten().filter(parted).collect();
+    assert!(never.is_empty(), "no apostrophe is left where patterns look: {never:?}");
+}
+
+#[test]
+fn grave_words_in_plain_talk_are_not_misread() {
+    for (text, intent) in [
+        ("got a real sweat on today", Intent::Other),
+        ("my knee is driving me mad", Intent::Other),
+        ("need to cancel my gym membership", Intent::Skip),
+        ("can I have my streak back", Intent::Other),
+        ("can I have a call back at 6", Intent::Reschedule),
+        ("I'm on holiday, like I told you", Intent::Pause),
+        ("sick of all of it", Intent::Other),
+        ("doms in the legs", Intent::Other),
+        ("been struggling for 2 weeks", Intent::Help),
+        ("leaving this until later", Intent::Reschedule),
+        ("Maybe 7, after work", Intent::Reschedule),
+        ("please get these messages off my phone", Intent::Stop),
+    ] {
+        let found = understand(text);
+        let grave = matches!(found, Intent::Stop | Intent::Start | Intent::Done);
+        assert!(found == intent || (intent == Intent::Other && !grave), "{text}: {found:?}");
+    }
+}

@@ -358,7 +358,7 @@ pub(super) const WHOLE: &[(&str, &[&str])] = &[
         "stuck", "auxilio", "a hand", "need push", "no puedo", "support",
     ]),
     ("skip", &[
-        "skip", "scip", "no", "skip it", "skip this", "skip that", "pass", "missed", "forgot", "forgotten", "fail", "failed",
+        "skip", "no", "skip it", "skip this", "skip that", "pass", "missed", "forgot", "forgotten", "fail", "failed",
         "emojino", "and", "no no", "zero", "nada", "nothing", "skipped", "skipping", "did not", "yes no", "saltar",
         "paso", "no no no", "not really", "not quite-", "afraid not", "not", "none", "nil", "i will pass",
         "will pass", "have not", "could not", "skip no", "was not able", "saltado", "omitir", "hoy no", "olvide",
@@ -493,13 +493,13 @@ pub(super) const AROUND_SCORE: &[&str] = &[
     "seria", "doy", "le", "pongo", "nota", "puntuacion", "yo", "definite", "mid", "gut", "scale", "on", "one", "ten",
     "comfortable", "firm", "meh", "fine", "alright", "okish", "bang", "generous", "generously", "if", "being", "max",
     "tops", "mental", "physical", "physically", "mentally",
-    "round", "buzzing", "knackered", "don", "at about", "today's",
+    "round", "buzzing", "knackered", "don",
     "emojitick", "baby", "hip",
 ];
 
 /// Words that make a number of the same clause a score.
 pub(super) const SCORE_FRAMES: &[&str] = &[
-    "say", "about", "feeling", "feel", "energy", "mood", "solid", "maybe", "rate", "give", "around", "like", "call", "probably",
+    "say", "about", "feeling", "feel", "energy", "mood", "solid", "maybe", "rate", "give", "like", "probably",
 ];
 
 /// Words that may stand beside a time in a message that says nothing else.

@@ -231,8 +231,8 @@ impl Driver {
         self.schedule.set_time(now);
     }
 
-    /// Takes what is due now out of its source.
-    fn take_due(&mut self) -> Vec<Doing> {
+    /// Takes what is due now out of its source; of the stream only while no batch of it is `streaming`.
+    fn take_due(&mut self, streaming: bool) -> Vec<Doing> {
         let now = self.world.now();
         let mut due = Vec::new();
         for timer in self.world.timers.take_due(now) {
@@ -242,7 +242,7 @@ impl Driver {
             }
         }
         self.stream.extend(self.world.take_stream(usize::MAX));
-        if !self.stream_stopped && !self.stream.is_empty() {
+        if !self.stream_stopped && !streaming && !self.stream.is_empty() {
             // One shard, so one batch at a time.
             let batch = self.stream.len().min(1 + self.chance.below(4));
             due.push(Doing::Stream(self.stream.drain(..batch).collect()));
@@ -342,10 +342,12 @@ impl Driver {
     /// Runs all that is due now, with `extra` in the first burst, until nothing is.
     pub(crate) async fn run_due(&mut self, extra: Vec<Doing>) {
         self.plan_days();
-        let mut pending = Vec::new();
+        let mut pending: Vec<Doing> = Vec::new();
         let mut extra = Some(extra);
         for _ in 0..400 {
-            pending.extend(self.take_due());
+            let mut on_the_way = pending.iter().chain(self.running.values());
+            let streaming = on_the_way.any(|doing| matches!(doing, Doing::Stream(_)));
+            pending.extend(self.take_due(streaming));
             let mut now = extra.take().unwrap_or_default();
             if now.is_empty() && pending.is_empty() && self.running.is_empty() {
                 return;
@@ -574,7 +576,10 @@ impl Driver {
 
     /// Whether anything is still on its way.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.stream.is_empty() && self.webhooks.is_empty() && self.world.queues.waiting().is_empty()
+        self.running.is_empty()
+            && self.stream.is_empty()
+            && self.webhooks.is_empty()
+            && self.world.queues.waiting().is_empty()
     }
 }
 

@@ -1012,21 +1012,26 @@ fn rings_within_slots(seen: &Seen) -> Vec<String> {
 fn slots_pass_on(seen: &Seen) -> Vec<String> {
     let mut found = Vec::new();
     let mut held: BTreeMap<&str, &Value> = BTreeMap::new();
+    // What was last written of the call of an attempt.
+    let mut calls: BTreeMap<&str, &str> = BTreeMap::new();
     for entry in &seen.journal {
         let What::Wrote(changes) = &entry.what else { continue };
+        for call in changes.iter().filter_map(|change| change.item.as_ref()).filter(|item| item["entity"] == "call") {
+            calls.insert(text(&call["attempt"], "id"), text(call, "state"));
+        }
         for change in changes.iter().filter(|change| change.pk == "SLOTS") {
             let key = change.sk.as_str();
-            match &change.item {
-                Some(item) => {
-                    let before = held.insert(key, item).filter(|before| before["attempt_id"] != item["attempt_id"]);
-                    if let Some(before) = before.filter(|before| time(before, "lease_until") >= entry.at) {
-                        found.push(format!("at {} {before} became {item}", entry.at));
-                    }
-                }
-                None => {
-                    held.remove(key);
-                }
-            }
+            let before = if let Some(item) = &change.item {
+                let before = held.insert(key, item).filter(|before| before["attempt_id"] != item["attempt_id"]);
+                before.filter(|before| time(before, "lease_until") >= entry.at)
+            } else if change.deleted {
+                let before = held.remove(key);
+                let live = |before: &&Value| calls.get(text(before, "attempt_id")) == Some(&"in_progress");
+                before.filter(|before| time(before, "lease_until") >= entry.at).filter(live)
+            } else {
+                None
+            };
+            found.extend(before.map(|before| format!("at {} {before} became {:?}", entry.at, change.item)));
         }
     }
     found

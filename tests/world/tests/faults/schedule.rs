@@ -220,7 +220,7 @@ impl Schedule {
     }
 
     /// Runs the tasks that have begun, in an order of their requests that the seed chooses, until no more than so many are left,
-    /// each before one of its requests. Answers those that have ended.
+    /// each before its beginning or one of its requests. Answers those that have ended.
     pub(crate) async fn burst(&self, left: usize) -> BTreeMap<usize, Ended> {
         let mut heard = self.heard.lock().await;
         let mut ended: BTreeMap<usize, Option<Outcome>> = BTreeMap::new();
