@@ -706,10 +706,13 @@ pub(crate) fn add_changed_user(
     let after = &profile.user;
     transaction.user(&profile);
     add_ownership(ivy, transaction, me, &profile);
-    for ((purpose, old), (_, new)) in before.consents.by_purpose().into_iter().zip(after.consents.by_purpose()) {
+    let said = after.consents.by_purpose();
+    // Ids of one moment have no order of their own: sorted, they keep the words in the order of their purposes.
+    let mut ids = said.map(|_| ConsentId::generate(now));
+    ids.sort_unstable();
+    for ((id, (purpose, new)), (_, old)) in ids.into_iter().zip(said).zip(before.consents.by_purpose()) {
         if let Some(consent) = new.filter(|new| old != Some(*new)) {
-            let word =
-                ConsentWord { id: ConsentId::generate(now), purpose: purpose.to_owned(), consent: consent.clone() };
+            let word = ConsentWord { id, purpose: purpose.to_owned(), consent: consent.clone() };
             transaction.consent(after.id, &word);
         }
     }
