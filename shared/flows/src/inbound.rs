@@ -393,12 +393,12 @@ impl Reply<'_> {
 
     fn status_text(&self) -> String {
         let today = self.me.date_at(self.now);
-        let standing = self.me.progress().streak.standing(today);
+        let progress = self.me.progress();
+        let standing = progress.streak.standing(today);
         let week = self.me.counters.workouts_in_week_of(today);
         let goal = self.me.user().weekly_goal.get();
         let donated = self.me.wallet(self.now).lifetime_donated;
         let days = if standing.current == 1 { "day" } else { "days" };
-        let progress = self.me.progress();
         let next = progress.agenda.next_open(today).map(|plan| named_plan(self.me, plan, self.now));
         let next = next.map(|plan| format!(" Next: {plan}.")).unwrap_or_default();
         format!("Streak: {} {days}. This week: {week} of {goal}. Donated so far: {donated}.{next}", standing.current)

@@ -107,7 +107,7 @@ fn no_profile_files() -> aws_config::profile::profile_file::ProfileFiles {
 /// # Errors
 /// When the file of `AWS_CA_BUNDLE` is not one of certificates.
 pub async fn sdk_config() -> Result<SdkConfig, StartError> {
-    let bundle = config::process_environment("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+    let bundle = config::optional(&config::process_environment, "AWS_CA_BUNDLE");
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .tls_context(roots::trust(bundle.as_deref())?)

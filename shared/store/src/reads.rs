@@ -517,17 +517,21 @@ impl Store {
         from: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<(UserId, WorkoutId)>, StoreError> {
-        let request = self
-            .client
+        let pk = keys::remind_partition(shard);
+        let items = every_item(&self.due_between(pk, &keys::sortable(from), until)).await?;
+        items.iter().map(|item| workout_at(item).ok_or_else(|| StoreError::unreadable("workout", "its key"))).collect()
+    }
+
+    /// The query of what stands in the index of times, in a partition, from a time on.
+    pub(crate) fn due_between(&self, pk: String, from: &str, until: Timestamp) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.table)
             .index_name("gsi1")
             .key_condition_expression("gsi1pk = :pk AND gsi1sk BETWEEN :from AND :until")
-            .expression_attribute_values(":pk", string(keys::remind_partition(shard)))
-            .expression_attribute_values(":from", string(keys::sortable(from)))
-            .expression_attribute_values(":until", string(keys::sortable(until)));
-        let items = every_item(&request).await?;
-        items.iter().map(|item| workout_at(item).ok_or_else(|| StoreError::unreadable("workout", "its key"))).collect()
+            .expression_attribute_values(":pk", string(pk))
+            .expression_attribute_values(":from", string(from))
+            .expression_attribute_values(":until", string(keys::sortable(until)))
     }
 
     async fn users_at(&self, pk: String, limit: u32, after: Option<UserId>) -> Result<PageOf<UserId>, StoreError> {

@@ -14,7 +14,7 @@ use crate::{
     Item, PageOf, Store, StoreError, StoredCall,
     entities::{from_item, string_of},
     keys,
-    reads::{call_at, string},
+    reads::call_at,
 };
 
 /// A place in the index of due calls: when, which, whose. Sorts as the list does.
@@ -98,14 +98,7 @@ impl Store {
         let mut start = None;
         loop {
             let request = self
-                .client
-                .query()
-                .table_name(&self.table)
-                .index_name("gsi1")
-                .key_condition_expression("gsi1pk = :pk AND gsi1sk BETWEEN :from AND :until")
-                .expression_attribute_values(":pk", string(keys::due_partition(shard)))
-                .expression_attribute_values(":from", string(from))
-                .expression_attribute_values(":until", string(keys::sortable(until)))
+                .due_between(keys::due_partition(shard), from, until)
                 .limit(i32::try_from(wanted + 1).unwrap_or(i32::MAX))
                 .set_exclusive_start_key(start);
             let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;

@@ -264,6 +264,11 @@ impl Seen {
         caps.reduce(|one, other| (one.0.max(other.0), one.1.max(other.1), one.2.max(other.2))).unwrap()
     }
 
+    /// Until when a call was seen to ring or be talked on.
+    fn live_until(&self, call: &SimulatedCall) -> Timestamp {
+        self.live_until.get(&call.call_id).copied().unwrap_or(call.placed_at)
+    }
+
     /// Every put of an entity, in the order of the commits.
     fn puts<'a>(&'a self, entity: &'a str) -> impl Iterator<Item = (&'a Entry, &'a Value)> {
         let changes = self.journal.iter().filter_map(|entry| match &entry.what {
@@ -760,7 +765,7 @@ fn one_ring_a_key(seen: &Seen) -> Vec<String> {
 fn one_ring_at_a_time(seen: &Seen) -> Vec<String> {
     let mut found = Vec::new();
     for (index, call) in seen.calls.iter().enumerate() {
-        let until = seen.live_until.get(&call.call_id).copied().unwrap_or(call.placed_at);
+        let until = seen.live_until(call);
         // Whom the number's own agent answers, because our answer got lost, talks with nobody that we know of. And who calls
         // us in the very moment in which we dial them is on two calls.
         if !call.metadata.contains_key("call_id") {
@@ -1000,8 +1005,9 @@ fn rings_within_slots(seen: &Seen) -> Vec<String> {
     let mut found = Vec::new();
     let ours: Vec<&SimulatedCall> = seen.calls.iter().filter(|call| !call.inbound).collect();
     for ring in &ours {
-        let until = |call: &SimulatedCall| seen.live_until.get(&call.call_id).copied().unwrap_or(call.placed_at);
-        let live = ours.iter().filter(|call| call.placed_at <= ring.placed_at && ring.placed_at < until(call)).count();
+        let is_live =
+            |call: &&&SimulatedCall| call.placed_at <= ring.placed_at && ring.placed_at < seen.live_until(call);
+        let live = ours.iter().filter(is_live).count();
         if live > seen.slots {
             found.push(format!("{live} calls are live at {}, of {} slots", ring.placed_at, seen.slots));
         }
