@@ -206,8 +206,8 @@ async fn end(ivy: &Ivy, me: &Me, stored: &StoredCall, event: &CallEvent, now: Ti
     Ok(Claim::Not(Placed::Ended))
 }
 
-/// A slot that is free; rescues and inbound calls may use the reserved ones as well. The search begins at a place that
-/// differs by attempt, so that workers at once do not fight for the same slot.
+/// A slot that is free; rescues and inbound calls may use the reserved ones as well, and take those first, which nobody else can
+/// use. The search begins at a place that differs by attempt, so that workers at once do not fight for the same slot.
 pub(crate) async fn free_slot(
     ivy: &Ivy,
     call_type: CallType,
@@ -215,23 +215,27 @@ pub(crate) async fn free_slot(
     now: Timestamp,
 ) -> Result<Option<Slot>, Error> {
     let settings = &ivy.settings;
-    let usable = match call_type {
-        CallType::Rescue => settings.call_slots,
+    let unreserved = settings.unreserved_call_slots();
+    let (usable, preferred) = match call_type {
+        CallType::Rescue if settings.reserved_call_slots > 0 => (settings.call_slots, unreserved..settings.call_slots),
+        CallType::Rescue => (settings.call_slots, 0..settings.call_slots),
         CallType::MorningPlanning
         | CallType::EveningReview
         | CallType::WeeklyPlanning
         | CallType::MonthlyCheck
         | CallType::QuarterlyReview
         | CallType::FollowUp
-        | CallType::Onboarding => settings.unreserved_call_slots(),
+        | CallType::Onboarding => (unreserved, 0..unreserved),
     };
-    if usable == 0 {
+    if preferred.is_empty() {
         return Ok(None);
     }
     let held: Vec<u32> =
         ivy.store.slots().await?.into_iter().filter(|slot| slot.lease_until >= now).map(|slot| slot.number).collect();
-    let first = u32::try_from(stable_hash(&[attempt_id]) % u64::from(usable)).unwrap_or_default();
-    let number = (0..usable).map(|step| (first + step) % usable).find(|number| !held.contains(number));
+    let places = preferred.end - preferred.start;
+    let first = u32::try_from(stable_hash(&[attempt_id]) % u64::from(places)).unwrap_or_default();
+    let of_preferred = (0..places).map(|step| preferred.start + (first + step) % places);
+    let number = of_preferred.chain(0..usable).find(|number| !held.contains(number));
     let policy = CallPolicy::default();
     let longest = SignedDuration::from_secs(i64::from(policy.lease_seconds) + i64::from(policy.longest_call_seconds));
     Ok(number.map(|number| Slot { number, attempt_id: attempt_id.to_owned(), lease_until: now + longest }))

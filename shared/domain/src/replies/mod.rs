@@ -7,12 +7,12 @@
 //! yields what it says of the workout (done, a part, not done, not yet, rest), unless what stands to its left denies it, puts it
 //! into the future or names somebody else, and how the person feels and what time they name. The result beats the feeling,
 //! the last decisive clause beats those before it, a part beats a promise, and a time beats a refusal.
-//!
-//! Rejected: a trained classifier. It would need thousands of real replies, which we neither have nor want to keep, and
-//! nobody could say why it unsubscribed someone.
+//! Whatever is then not about consent gets a second opinion (`classifier`), which decides where the rules found nothing, or where
+//! it is surer than they can be; decision 0024 says what each is better at.
 
 use std::sync::LazyLock;
 
+pub mod classifier;
 mod normalise;
 mod pattern;
 // Tables of short entries, of which rustfmt would make thousands of lines.
@@ -160,26 +160,44 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
 /// The intent of a text.
 #[must_use]
 pub fn understand(text: &str) -> Intent {
+    match by_rules(text) {
+        Ruling::Certain(intent) => intent,
+        Ruling::Read(intent) => classifier::second_opinion(text, intent),
+    }
+}
+
+/// What the rules make of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ruling {
+    /// A keyword, a score, or the whole message is a known one.
+    Certain(Intent),
+    /// Read out of the phrases in it, or `Other`.
+    Read(Intent),
+}
+
+/// The rules alone, for who trains the classifier beside them.
+#[must_use]
+pub fn by_rules(text: &str) -> Ruling {
     let clauses = clauses(text);
     let all = flat(&clauses);
     if all.is_empty() {
-        return Intent::Other;
+        return Ruling::Certain(Intent::Other);
     }
     if is_stop_keyword(&all) {
-        return Intent::Stop;
+        return Ruling::Certain(Intent::Stop);
     }
     if let Some(score) = score(&all).or_else(|| score_with_a_reason(&clauses)) {
-        return Intent::Score(score);
+        return Ruling::Certain(Intent::Score(score));
     }
     if let Some(intent) = whole(&all) {
         let asks = clauses.len() == 1 && clauses.iter().all(|clause| clause.asked);
-        return match intent {
+        return Ruling::Certain(match intent {
             Intent::Done | Intent::Skip if asks => Intent::Other,
             intent => intent,
-        };
+        });
     }
     let read: Vec<Clause> = clauses.into_iter().map(without_idioms).collect();
-    service(&read, &all).unwrap_or_else(|| report::outcome(&read))
+    Ruling::Read(service(&read, &all).unwrap_or_else(|| report::outcome(&read)))
 }
 
 /// The intent of a button of ours; `None` for ids we never sent.

@@ -40,7 +40,7 @@ pub(super) fn clauses(text: &str) -> Vec<Clause> {
 }
 
 /// Lower case without accents; apostrophes leave a mark of their own, emoji become words.
-fn fold(text: &str) -> String {
+pub(super) fn fold(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars().take(MOST_CHARACTERS).flat_map(char::to_lowercase) {
         if let Some((_, word)) = words::EMOJI.iter().find(|(emoji, _)| *emoji == character) {

@@ -40,6 +40,7 @@ pub(crate) struct Seen {
     days: Vec<Planned>,
     analysed: Vec<Value>,
     slots: usize,
+    unreserved_slots: u64,
     quiet: bool,
     now: Timestamp,
 }
@@ -117,6 +118,11 @@ pub(crate) const ALL: &[(&str, &str, Check)] = &[
     ),
     ("messages_are_settled", "Every message has a final status after the quiet time.", messages_are_settled),
     ("rings_within_slots", "No more calls of ours are live at once than there are slots.", rings_within_slots),
+    (
+        "reserved_slots_are_kept",
+        "A reserved slot is taken for rescues and for those who call us.",
+        reserved_slots_are_kept,
+    ),
     ("slots_pass_on", "A slot passes on when it was given back or its lease is over.", slots_pass_on),
     ("slots_are_free", "Slots are free or their lease is over, after the quiet time.", slots_are_free),
     ("effects_took_place", "Nothing is left on the stream, the queues or the way from a provider.", effects_took_place),
@@ -167,6 +173,7 @@ pub(crate) async fn check(driver: &mut Driver) -> Vec<String> {
         days: driver.days.clone(),
         analysed: driver.analysed.clone(),
         slots: usize::try_from(world.ivy.settings.call_slots).unwrap(),
+        unreserved_slots: u64::from(world.ivy.settings.unreserved_call_slots()),
         quiet: driver.is_quiet(),
         now: world.now(),
     };
@@ -1010,6 +1017,24 @@ fn rings_within_slots(seen: &Seen) -> Vec<String> {
         let live = ours.iter().filter(is_live).count();
         if live > seen.slots {
             found.push(format!("{live} calls are live at {}, of {} slots", ring.placed_at, seen.slots));
+        }
+    }
+    found
+}
+
+/// A slot is taken in the transaction that gives it to its call.
+fn reserved_slots_are_kept(seen: &Seen) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in &seen.journal {
+        let What::Wrote(changes) = &entry.what else { continue };
+        let written = || changes.iter().filter_map(|change| change.item.as_ref());
+        let is_reserved = |item: &&Value| item["number"].as_u64().is_some_and(|number| number >= seen.unreserved_slots);
+        for slot in written().filter(|item| item["entity"] == "slot").filter(is_reserved) {
+            let call = written().find(|item| item["entity"] == "call" && item["slot"] == slot["number"]);
+            let may = |call: &Value| call["call_type"] == "rescue" || call["direction"] == "inbound";
+            if !call.is_some_and(may) {
+                found.push(format!("at {} slot {} was taken by {call:?}", entry.at, slot["number"]));
+            }
         }
     }
     found

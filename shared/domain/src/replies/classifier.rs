@@ -1,0 +1,150 @@
+//! A second opinion on a reply: what its words, pairs of words and pieces of words have meant in replies that people labelled.
+//!
+//! A linear classifier (multinomial logistic regression) over features that are hashed into buckets. Its weights are data, learnt from
+//! `tests/world/data/replies.csv` by `cargo run --release -p ivy-replies`; nothing is learnt from what users write.//! What it says is the sum of the rows that [`features`] names, so what made it say so can be looked up.
+
+use std::collections::BTreeSet;
+
+use super::Intent;
+
+/// What the classifier can say, in the order of the columns of its table. The number of a score is no part of it.
+pub const INTENTS: [Intent; 13] = [
+    Intent::Done,
+    Intent::Partial,
+    Intent::Skip,
+    Intent::Rest,
+    Intent::Help,
+    Intent::Reschedule,
+    Intent::Pause,
+    Intent::Resume,
+    Intent::Status,
+    Intent::Score(1),
+    Intent::Stop,
+    Intent::Start,
+    Intent::Other,
+];
+
+/// Rows of the table of weights. Twice as many make no difference that could be measured.
+pub const BUCKETS: usize = 1 << 14;
+
+/// The scale as a little-endian `f32`, then for each bucket a signed byte for each of [`INTENTS`].
+static WEIGHTS: &[u8] = include_bytes!("weights.bin");
+
+/// How sure the classifier must be where the rules found nothing, and where they found something else.
+const ENOUGH: f32 = 0.5;
+const ENOUGH_TO_OVERRULE: f32 = 0.7;
+
+/// What a text means to which the rules have given `intent`.
+///
+/// Consent is not a matter of likelihood: it is given back by rules alone, and who was understood to withdraw it is asked what to
+/// stop. A score has its number from the rules, and so has whatever is a number and no word.
+pub(super) fn second_opinion(text: &str, intent: Intent) -> Intent {
+    judge(WEIGHTS, text, intent)
+}
+
+/// [`second_opinion`], by other weights than those that are in use.
+#[must_use]
+pub fn judge(weights: &[u8], text: &str, intent: Intent) -> Intent {
+    let is_settled = matches!(intent, Intent::Stop | Intent::Start | Intent::Score(_));
+    if is_settled || !words(text).iter().any(|word| word.starts_with(char::is_alphabetic)) {
+        return intent;
+    }
+    let likelihoods = likelihoods(weights, text);
+    let likeliest = INTENTS.into_iter().zip(likelihoods).max_by(|(_, one), (_, other)| one.total_cmp(other));
+    let enough = if intent == Intent::Other { ENOUGH } else { ENOUGH_TO_OVERRULE };
+    match likeliest {
+        Some((Intent::Start | Intent::Score(_), _)) | None => intent,
+        Some((likeliest, likelihood)) if likelihood > enough => likeliest,
+        Some(_) => intent,
+    }
+}
+
+/// Words and pairs of them, and pieces of two to five letters of each word, as buckets: sorted, each once. A bucket is the head of
+/// an FNV-1a hash. Case, accents, apostrophes and marks around the text are ignored; marks within it are words, as emoji are, and so is a question mark at its end.
+#[must_use]
+pub fn features(text: &str) -> Vec<usize> {
+    spelled_features(text).iter().map(|feature| bucket(feature)).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn spelled_features(text: &str) -> BTreeSet<String> {
+    let words = words(text);
+    let mut found = BTreeSet::new();
+    for word in &words {
+        found.insert(format!("w {word}"));
+        let framed: Vec<char> = format!("<{word}>").chars().collect();
+        for length in 2..=5 {
+            found.extend(framed.windows(length).map(|piece| format!("c {}", String::from_iter(piece))));
+        }
+    }
+    let framed: Vec<&str> = ["^"].into_iter().chain(words.iter().map(String::as_str)).chain(["$"]).collect();
+    found.extend(framed.windows(2).map(|pair| format!("w {} {}", pair[0], pair[1])));
+    found
+}
+
+fn words(text: &str) -> Vec<String> {
+    let mut words: Vec<String> = Vec::new();
+    let mut last = Kind::Gap;
+    let folded = super::normalise::fold(text);
+    let around = |character: char| character != '?' && (character.is_ascii_punctuation() || character.is_whitespace());
+    for character in folded.trim_matches(around).chars() {
+        let kind = match character {
+            '\'' => continue,
+            character if character.is_alphabetic() => Kind::Letter,
+            character if character.is_ascii_digit() => Kind::Digit,
+            character if character.is_whitespace() => Kind::Gap,
+            _ => Kind::Mark,
+        };
+        match (kind, words.last_mut()) {
+            (Kind::Gap, _) => {}
+            (Kind::Letter | Kind::Digit, Some(word)) if last == kind => word.push(character),
+            _ => words.push(character.to_string()),
+        }
+        last = kind;
+    }
+    words
+}
+
+#[derive(PartialEq, Clone, Copy)]
+enum Kind {
+    Letter,
+    Digit,
+    Mark,
+    Gap,
+}
+
+fn bucket(feature: &str) -> usize {
+    let hash = feature
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    usize::try_from(hash >> 50).unwrap_or_default()
+}
+
+/// How likely each of [`INTENTS`] is, by weights as `weights.bin` is one.
+#[must_use]
+pub fn likelihoods(weights: &[u8], text: &str) -> [f32; INTENTS.len()] {
+    let features = features(text);
+    let (scale, rows) =
+        weights.split_first_chunk().map_or((0.0, &[][..]), |(scale, rows)| (f32::from_le_bytes(*scale), rows));
+    let mut sums = [0_i32; INTENTS.len()];
+    for feature in &features {
+        for (sum, weight) in sums.iter_mut().zip(rows.iter().skip(feature * INTENTS.len())) {
+            *sum += i32::from(weight.cast_signed());
+        }
+    }
+    softmax(sums.map(|sum| sum as f32 * scale * value_of_each(features.len())))
+}
+
+/// What each of so many features counts, so that a long message says no more than a short one.
+#[must_use]
+pub fn value_of_each(features: usize) -> f32 {
+    1.0 / (features.max(1) as f32).sqrt()
+}
+
+/// Scores as probabilities.
+#[must_use]
+pub fn softmax(scores: [f32; INTENTS.len()]) -> [f32; INTENTS.len()] {
+    let most = scores.into_iter().fold(f32::NEG_INFINITY, f32::max);
+    let powers = scores.map(|score| (score - most).exp());
+    let sum: f32 = powers.iter().sum();
+    powers.map(|power| power / sum)
+}
