@@ -33,11 +33,13 @@ static WEIGHTS: &[u8] = include_bytes!("weights.bin");
 /// How sure the classifier must be where the rules found nothing, and where they found something else.
 const ENOUGH: f32 = 0.5;
 const ENOUGH_TO_OVERRULE: f32 = 0.7;
+/// How sure, where the rules found that somebody wants to be left alone.
+const ENOUGH_TO_TAKE_BACK_A_STOP: f32 = 0.9;
 
 /// What a text means to which the rules have given `intent`.
 ///
-/// Consent is not a matter of likelihood: it is given back by rules alone, and who was understood to withdraw it is asked what to
-/// stop. A score has its number from the rules, and so has whatever is a number and no word.
+/// Consent is given back by rules alone. Who is understood to withdraw it in free words is asked what to stop, and keywords never
+/// come here. What has no words is left to the rules.
 pub(super) fn second_opinion(text: &str, intent: Intent) -> Intent {
     judge(WEIGHTS, text, intent)
 }
@@ -45,17 +47,21 @@ pub(super) fn second_opinion(text: &str, intent: Intent) -> Intent {
 /// [`second_opinion`], by other weights than those that are in use.
 #[must_use]
 pub fn judge(weights: &[u8], text: &str, intent: Intent) -> Intent {
-    let is_settled = matches!(intent, Intent::Stop | Intent::Start | Intent::Score(_));
+    let is_settled = matches!(intent, Intent::Start | Intent::Score(_));
     if is_settled || !words(text).iter().any(|word| word.starts_with(char::is_alphabetic)) {
         return intent;
     }
     let likelihoods = likelihoods(weights, text);
     let likeliest = INTENTS.into_iter().zip(likelihoods).max_by(|(_, one), (_, other)| one.total_cmp(other));
-    let enough = if intent == Intent::Other { ENOUGH } else { ENOUGH_TO_OVERRULE };
-    match likeliest {
-        Some((Intent::Start | Intent::Score(_), _)) | None => intent,
-        Some((likeliest, likelihood)) if likelihood > enough => likeliest,
-        Some(_) => intent,
+    let enough = match intent {
+        Intent::Other => ENOUGH,
+        Intent::Stop => ENOUGH_TO_TAKE_BACK_A_STOP,
+        _ => ENOUGH_TO_OVERRULE,
+    };
+    match likeliest.filter(|(_, likelihood)| *likelihood > enough) {
+        Some((Intent::Score(_), _)) => super::named_score(text).map_or(intent, Intent::Score),
+        Some((Intent::Start, _)) | None => intent,
+        Some((likeliest, _)) => likeliest,
     }
 }
 

@@ -438,6 +438,14 @@ fn score(all: &[String]) -> Option<u8> {
     if hesitates { values.last().copied() } else { values.first().copied() }
 }
 
+/// The first number of 1 to 10 in what is known to be a score; the last, where somebody corrects themselves.
+fn named_score(text: &str) -> Option<u8> {
+    let words = plain_words(text);
+    let mut values = words.iter().filter(|word| is_number(word)).filter_map(|word| score_value(word));
+    let corrected = words.iter().any(|word| matches!(word.as_str(), "make" | "call" | "or"));
+    if corrected { values.next_back() } else { values.next() }
+}
+
 fn score_value(word: &str) -> Option<u8> {
     if let Some((_, value)) = words::SCORES.iter().find(|(name, _)| *name == word) {
         return Some(*value);
