@@ -1,4 +1,4 @@
-//! What no other function takes of a path of the API: `OPTIONS`, which a browser asks before it calls from a page of another origin,
+//! What no other function takes of a path: `OPTIONS`, which a browser asks before it calls from a page of another origin,
 //! and every method that the path does not have.
 //!
 //! The gateway sends what is asked of a method that is there to its own function, and all else here. Preflight is answered by the

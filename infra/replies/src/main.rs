@@ -1,8 +1,8 @@
 //! `cargo run --release -p ivy-replies`: learns the weights of [`ivy_domain::replies::classifier`] from the labelled replies.
 //!
 //! Before it writes them it tells how well each hand's replies are understood when the classifier has learnt from the others alone
-//! (`--check` does only that). The rules were written with the replies of the hand `rules` in view, the classifier never was: what
-//! the other hands' rows say is what strangers can expect.
+//! (`--check` does only that), and last the replies that nothing was learnt from. The rules were written with the replies of the hand
+//! `rules` in view, so what the other hands' lines say is what strangers can expect.
 
 mod training;
 
@@ -17,6 +17,7 @@ use ivy_domain::replies::{Ruling, by_rules, classifier::judge};
 use training::{Example, train};
 
 const CORPUS: &str = "tests/world/data/replies.csv";
+const UNSEEN: &str = "tests/world/data/replies_unseen.csv";
 const WEIGHTS: &str = "shared/domain/src/replies/weights.bin";
 const SHOWN: [&str; 6] = ["done", "skip", "stop", "help", "partial", "reschedule"];
 
@@ -30,24 +31,22 @@ fn workspace(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
-fn rows() -> Result<Vec<Row>, String> {
-    let path = workspace(CORPUS);
-    let mut reader = csv::Reader::from_path(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let headers = reader.headers().map_err(|error| error.to_string())?.clone();
-    if headers.iter().ne(["text", "intent", "hand"]) {
-        return Err(format!("{CORPUS} has the columns {headers:?} and not text, intent and hand"));
-    }
+/// The rows of a corpus, with who wrote them where it tells.
+fn rows(name: &str) -> Result<Vec<Row>, String> {
+    let mut reader = csv::Reader::from_path(workspace(name)).map_err(|error| format!("{name}: {error}"))?;
     reader
         .records()
         .map(|record| {
-            let record = record.map_err(|error| format!("{CORPUS}: {error}"))?;
-            Ok(Row { text: record[0].to_owned(), intent: record[1].to_owned(), hand: record[2].to_owned() })
+            let record = record.map_err(|error| format!("{name}: {error}"))?;
+            let field = |at: usize| record.get(at).unwrap_or_default().to_owned();
+            Ok(Row { text: field(0), intent: field(1), hand: field(2) })
         })
         .collect()
 }
 
-fn learn<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<Vec<u8>, String> {
+fn learn<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Result<Vec<u8>, String> {
     let examples = rows
+        .into_iter()
         .map(|row| Example::new(&row.text, &row.intent).ok_or_else(|| format!("unknown intent {:?}", row.intent)))
         .collect::<Result<Vec<_>, _>>()?;
     Ok(train(&examples))
@@ -65,38 +64,45 @@ fn share(part: usize, whole: usize) -> f64 {
     if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
 }
 
-fn check(rows: &[Row], out: &mut impl std::io::Write) -> Result<(), String> {
+/// A line of the table: how well these are understood with such weights.
+fn told(name: &str, rows: &[&Row], weights: &[u8]) -> String {
+    let judged: Vec<(&str, &str, &str)> = rows
+        .iter()
+        .map(|row| {
+            let (rules, both) = understood(weights, row);
+            (row.intent.as_str(), rules, both)
+        })
+        .collect();
+    let count = |of: &dyn Fn(&(&str, &str, &str)) -> bool| judged.iter().filter(|row| of(row)).count();
+    let by_intent: Vec<String> = SHOWN
+        .iter()
+        .map(|intent| {
+            let (meant, found) = (count(&|(meant, _, _)| meant == intent), count(&|(_, _, found)| found == intent));
+            let both = count(&|(meant, _, found)| meant == intent && found == intent);
+            format!("{:.2}/{:.2}", share(both, found), share(both, meant))
+        })
+        .collect();
+    let rules = share(count(&|(meant, rules, _)| meant == rules), judged.len());
+    let both = share(count(&|(meant, _, both)| meant == both), judged.len());
+    format!("{name:<8}{:>6}{rules:>8.3}{both:>8.3}   {}", judged.len(), by_intent.join("  "))
+}
+
+fn check(rows: &[Row], unseen: &[Row], out: &mut impl std::io::Write) -> Result<(), String> {
+    let mut lines = vec![format!(
+        "{:<8}{:>6}{:>8}{:>8}   precision/recall of {}",
+        "hand",
+        "rows",
+        "rules",
+        "both",
+        SHOWN.join(", ")
+    )];
     let hands: BTreeSet<&str> = rows.iter().map(|row| row.hand.as_str()).collect();
-    let say = |out: &mut dyn std::io::Write, line: String| writeln!(out, "{line}").map_err(|error| error.to_string());
-    say(
-        out,
-        format!("{:<8}{:>6}{:>8}{:>8}   precision/recall of {}", "hand", "rows", "rules", "both", SHOWN.join(", ")),
-    )?;
     for hand in hands {
-        let weights = learn(rows.iter().filter(|row| row.hand != hand))?;
-        let judged: Vec<(&str, &str, &str)> = rows
-            .iter()
-            .filter(|row| row.hand == hand)
-            .map(|row| {
-                let (rules, both) = understood(&weights, row);
-                (row.intent.as_str(), rules, both)
-            })
-            .collect();
-        let right = |of: fn(&(&str, &str, &str)) -> bool| judged.iter().filter(|row| of(row)).count();
-        let by_intent: Vec<String> = SHOWN
-            .iter()
-            .map(|intent| {
-                let meant = judged.iter().filter(|(meant, _, _)| meant == intent).count();
-                let found = judged.iter().filter(|(_, _, found)| found == intent).count();
-                let both = judged.iter().filter(|(meant, _, found)| meant == intent && found == intent).count();
-                format!("{:.2}/{:.2}", share(both, found), share(both, meant))
-            })
-            .collect();
-        let rules = share(right(|(meant, rules, _)| meant == rules), judged.len());
-        let both = share(right(|(meant, _, both)| meant == both), judged.len());
-        say(out, format!("{hand:<8}{:>6}{rules:>8.3}{both:>8.3}   {}", judged.len(), by_intent.join("  ")))?;
+        let (theirs, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.hand == hand);
+        lines.push(told(hand, &theirs, &learn(others)?));
     }
-    Ok(())
+    lines.push(told("unseen", &unseen.iter().collect::<Vec<_>>(), &learn(rows)?));
+    lines.into_iter().try_for_each(|line| writeln!(out, "{line}")).map_err(|error| error.to_string())
 }
 
 fn run() -> Result<(), String> {
@@ -105,12 +111,12 @@ fn run() -> Result<(), String> {
         [flag] if flag == "--check" => true,
         _ => return Err("usage: ivy-replies [--check]".to_owned()),
     };
-    let rows = rows()?;
-    check(&rows, &mut std::io::stdout().lock())?;
+    let (rows, unseen) = (rows(CORPUS)?, rows(UNSEEN)?);
+    check(&rows, &unseen, &mut std::io::stdout().lock())?;
     if only_check {
         return Ok(());
     }
-    std::fs::write(workspace(WEIGHTS), learn(rows.iter())?).map_err(|error| format!("{WEIGHTS}: {error}"))
+    std::fs::write(workspace(WEIGHTS), learn(&rows)?).map_err(|error| format!("{WEIGHTS}: {error}"))
 }
 
 fn main() -> ExitCode {

@@ -216,9 +216,9 @@ pub(crate) async fn free_slot(
 ) -> Result<Option<Slot>, Error> {
     let settings = &ivy.settings;
     let unreserved = settings.unreserved_call_slots();
+    let first_reserved = if settings.reserved_call_slots > 0 { unreserved } else { 0 };
     let (usable, preferred) = match call_type {
-        CallType::Rescue if settings.reserved_call_slots > 0 => (settings.call_slots, unreserved..settings.call_slots),
-        CallType::Rescue => (settings.call_slots, 0..settings.call_slots),
+        CallType::Rescue => (settings.call_slots, first_reserved..settings.call_slots),
         CallType::MorningPlanning
         | CallType::EveningReview
         | CallType::WeeklyPlanning

@@ -1,7 +1,8 @@
 //! A second opinion on a reply: what its words, pairs of words and pieces of words have meant in replies that people labelled.
 //!
 //! A linear classifier (multinomial logistic regression) over features that are hashed into buckets. Its weights are data, learnt from
-//! `tests/world/data/replies.csv` by `cargo run --release -p ivy-replies`; nothing is learnt from what users write.//! What it says is the sum of the rows that [`features`] names, so what made it say so can be looked up.
+//! `tests/world/data/replies.csv` by `cargo run --release -p ivy-replies`; nothing is learnt from what users write. What it says is the
+//! sum of the rows that [`features`] names, so what made it say so can be looked up.
 
 use std::collections::BTreeSet;
 
@@ -30,43 +31,46 @@ pub const BUCKETS: usize = 1 << 14;
 /// The scale as a little-endian `f32`, then for each bucket a signed byte for each of [`INTENTS`].
 static WEIGHTS: &[u8] = include_bytes!("weights.bin");
 
-/// How sure the classifier must be where the rules found nothing, and where they found something else.
+/// How sure the classifier must be where the rules found nothing, where they found something else, and where it would make that
+/// a workout that is done, which moves money.
 const ENOUGH: f32 = 0.5;
 const ENOUGH_TO_OVERRULE: f32 = 0.7;
-/// How sure, where the rules found that somebody wants to be left alone.
-const ENOUGH_TO_TAKE_BACK_A_STOP: f32 = 0.9;
+const ENOUGH_TO_OVERRULE_WITH_DONE: f32 = 0.9;
 
 /// What a text means to which the rules have given `intent`.
 ///
-/// Consent is given back by rules alone. Who is understood to withdraw it in free words is asked what to stop, and keywords never
-/// come here. What has no words is left to the rules.
+/// The rules alone give consent back and end a pause, and what they take for a wish to be left alone stands: it is asked about. What has neither
+/// words nor emoji is left to them as well.
 pub(super) fn second_opinion(text: &str, intent: Intent) -> Intent {
     judge(WEIGHTS, text, intent)
 }
 
-/// [`second_opinion`], by other weights than those that are in use.
+/// The second opinion on a text, by other weights than those that are in use.
 #[must_use]
 pub fn judge(weights: &[u8], text: &str, intent: Intent) -> Intent {
-    let is_settled = matches!(intent, Intent::Start | Intent::Score(_));
+    let is_settled = matches!(intent, Intent::Start | Intent::Stop);
     if is_settled || !words(text).iter().any(|word| word.starts_with(char::is_alphabetic)) {
         return intent;
     }
     let likelihoods = likelihoods(weights, text);
     let likeliest = INTENTS.into_iter().zip(likelihoods).max_by(|(_, one), (_, other)| one.total_cmp(other));
-    let enough = match intent {
-        Intent::Other => ENOUGH,
-        Intent::Stop => ENOUGH_TO_TAKE_BACK_A_STOP,
+    let Some((likeliest, likelihood)) = likeliest else { return intent };
+    let enough = match (intent, likeliest) {
+        (Intent::Other, _) => ENOUGH,
+        (_, Intent::Done) => ENOUGH_TO_OVERRULE_WITH_DONE,
         _ => ENOUGH_TO_OVERRULE,
     };
-    match likeliest.filter(|(_, likelihood)| *likelihood > enough) {
-        Some((Intent::Score(_), _)) => super::named_score(text).map_or(intent, Intent::Score),
-        Some((Intent::Start, _)) | None => intent,
-        Some((likeliest, _)) => likeliest,
+    match likeliest {
+        _ if likelihood <= enough => intent,
+        Intent::Start | Intent::Resume => intent,
+        Intent::Score(_) => super::named_score(text).map_or(intent, Intent::Score),
+        likeliest => likeliest,
     }
 }
 
 /// Words and pairs of them, and pieces of two to five letters of each word, as buckets: sorted, each once. A bucket is the head of
-/// an FNV-1a hash. Case, accents, apostrophes and marks around the text are ignored; marks within it are words, as emoji are, and so is a question mark at its end.
+/// an FNV-1a hash. Case, accents, apostrophes and ASCII marks around the text are ignored; marks within it are words, as emoji are, and
+/// so is a question mark at its end.
 #[must_use]
 pub fn features(text: &str) -> Vec<usize> {
     spelled_features(text).iter().map(|feature| bucket(feature)).collect::<BTreeSet<_>>().into_iter().collect()
@@ -122,12 +126,11 @@ fn bucket(feature: &str) -> usize {
     let hash = feature
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    usize::try_from(hash >> 50).unwrap_or_default()
+    usize::try_from(hash >> (u64::BITS - BUCKETS.trailing_zeros())).unwrap_or_default()
 }
 
-/// How likely each of [`INTENTS`] is, by weights as `weights.bin` is one.
-#[must_use]
-pub fn likelihoods(weights: &[u8], text: &str) -> [f32; INTENTS.len()] {
+/// How likely each of [`INTENTS`] is, by weights as `weights.bin` holds them.
+fn likelihoods(weights: &[u8], text: &str) -> [f32; INTENTS.len()] {
     let features = features(text);
     let (scale, rows) =
         weights.split_first_chunk().map_or((0.0, &[][..]), |(scale, rows)| (f32::from_le_bytes(*scale), rows));
@@ -153,4 +156,34 @@ pub fn softmax(scores: [f32; INTENTS.len()]) -> [f32; INTENTS.len()] {
     let powers = scores.map(|score| (score - most).exp());
     let sum: f32 = powers.iter().sum();
     powers.map(|power| power / sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_a_weight_for_each_bucket_and_intent() {
+        assert_eq!(WEIGHTS.len(), size_of::<f32>() + BUCKETS * INTENTS.len());
+    }
+
+    #[test]
+    fn what_is_plain_is_told_with_certainty() {
+        for (text, intent) in [
+            ("I just can't face it", Intent::Help),
+            ("went for my run this morning", Intent::Done),
+            ("please stop texting me", Intent::Stop),
+        ] {
+            let at = INTENTS.iter().position(|known| *known == intent).unwrap();
+            let likelihood = likelihoods(WEIGHTS, text)[at];
+            assert!(likelihood > ENOUGH_TO_OVERRULE, "{text}: {likelihood}");
+        }
+    }
+
+    #[test]
+    fn consent_and_the_end_of_a_pause_are_not_a_matter_of_likelihood() {
+        assert_eq!(second_opinion("START texting me again", Intent::Other), Intent::Other);
+        assert_eq!(second_opinion("not ready to start again", Intent::Other), Intent::Other);
+        assert_eq!(second_opinion("did my run, all done", Intent::Stop), Intent::Stop);
+    }
 }

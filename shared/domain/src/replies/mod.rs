@@ -7,8 +7,8 @@
 //! yields what it says of the workout (done, a part, not done, not yet, rest), unless what stands to its left denies it, puts it
 //! into the future or names somebody else, and how the person feels and what time they name. The result beats the feeling,
 //! the last decisive clause beats those before it, a part beats a promise, and a time beats a refusal.
-//! Whatever is then not about consent gets a second opinion (`classifier`), which decides where the rules found nothing, or where
-//! it is surer than they can be; decision 0024 says what each is better at.
+//! Whatever then neither gives nor withdraws consent gets a second opinion (`classifier`), which decides where the rules found
+//! nothing, or where it is surer than they can be; decision 0024 says what each is better at.
 
 use std::sync::LazyLock;
 
@@ -228,13 +228,22 @@ pub fn stop_request(text: &str) -> Option<StopRequest> {
 pub fn stop_scope(text: &str) -> Option<StopScope> {
     let all = flat(&clauses(text));
     let names = |words: &[&str]| all.iter().any(|word| words.contains(&word.as_str()));
+    let refuses = all.first().is_some_and(|word| matches!(word.as_str(), "no" | "nothing" | "none" | "neither"));
+    if refuses && names(&["keep", "nothing", "none", "neither"]) {
+        return None;
+    }
     let (calls, messages) = (names(words::SCOPE_CALLS), names(words::SCOPE_MESSAGES));
     match (calls, messages) {
         // "Keep the texts, stop the calls": what is kept is not what should stop.
         (true, true) => Some(kept(&all).unwrap_or(StopScope::Everything)),
         (true, false) => Some(kept(&all).unwrap_or(StopScope::Calls)),
         (false, true) => Some(kept(&all).unwrap_or(StopScope::Messages)),
-        (false, false) => names(words::SCOPE_EVERYTHING).then_some(StopScope::Everything),
+        // "Did all of it" and "all good" stop nothing.
+        (false, false) => {
+            let all_is_well = all.windows(2).any(|pair| pair[0] == "all" && words::WELL.contains(&pair[1].as_str()));
+            let everything = names(words::SCOPE_EVERYTHING) && !names(words::DONE_WITH_IT) && !all_is_well;
+            everything.then_some(StopScope::Everything)
+        }
     }
 }
 
@@ -403,11 +412,7 @@ fn score_with_a_reason(clauses: &[Clause]) -> Option<u8> {
 
 /// `7`, `7/10`, `about a 7 today`, `energy six`: a number of 1 to 10 among words that only frame it.
 fn score(all: &[String]) -> Option<u8> {
-    let mut words: Vec<&str> = all.iter().map(String::as_str).collect();
-    // "7 out of 10": the scale is no score.
-    if let Some(at) = words.windows(2).position(|pair| matches!(pair, ["of" | "de" | "sobre", "10" | "ten" | "diez"])) {
-        words.truncate(at);
-    }
+    let words = without_scale(all.iter().map(String::as_str).collect());
     if words.iter().any(|word| !is_number(word) && !words::AROUND_SCORE.contains(word)) {
         return None;
     }
@@ -438,12 +443,26 @@ fn score(all: &[String]) -> Option<u8> {
     if hesitates { values.last().copied() } else { values.first().copied() }
 }
 
-/// The first number of 1 to 10 in what is known to be a score; the last, where somebody corrects themselves.
+/// The number of 1 to 10 in what is known to be a score; of several the last, where somebody corrects themselves, else none.
 fn named_score(text: &str) -> Option<u8> {
     let words = plain_words(text);
-    let mut values = words.iter().filter(|word| is_number(word)).filter_map(|word| score_value(word));
-    let corrected = words.iter().any(|word| matches!(word.as_str(), "make" | "call" | "or"));
-    if corrected { values.next_back() } else { values.next() }
+    let words: Vec<&str> = without_scale(words.iter().map(String::as_str).collect());
+    let values: Vec<u8> = words.iter().filter(|word| is_number(word)).filter_map(|word| score_value(word)).collect();
+    let corrected = words.iter().any(|word| matches!(*word, "make" | "call" | "or"));
+    match values.as_slice() {
+        [value] => Some(*value),
+        [.., last] if corrected => Some(*last),
+        _ => None,
+    }
+}
+
+/// "7 out of 10": the scale is no score.
+fn without_scale(mut words: Vec<&str>) -> Vec<&str> {
+    let is_scale = |pair: &[&str]| matches!(pair, ["of" | "de" | "sobre", "10" | "ten" | "diez"]);
+    if let Some(at) = words.windows(2).position(is_scale) {
+        words.truncate(at);
+    }
+    words
 }
 
 fn score_value(word: &str) -> Option<u8> {

@@ -711,7 +711,7 @@ pub(super) const NOT_RESUME: &[&str] = &[
     "until .. back", "till .. back", "til .. back", "when .. back", "once .. back", "back in #", "back in a",
     "feeling better about", "back at it tomorrow", "back at it ~day", "back to it tomorrow", "back to it ~day",
     "back on it tomorrow", "back on track tomorrow", "back on my feet soon", "hope to be back", "will be back",
-    "will .. back", "get back to you", "going to start", "not ready", "not back", "not feeling", "continue tomorrow",
+    "will .. back", "not resume/unpause", "back in hospital", "get back to you", "going to start", "not ready", "not back", "not feeling", "continue tomorrow",
     "carry on tomorrow", "carry on without", "call me again at/in/tomorrow/later/when/tonight",
     "call again at/in/tomorrow/later/tonight", "call me again #", "can not continue", "could not continue",
     "can not carry on", "do not start", "back to bed", "home and", "if i", "started again", "hope .. feel",

@@ -187,7 +187,19 @@ fn the_scope_of_stopping_is_understood() {
             ],
         ),
         (Some(StopScope::Everything), &["both", "everything", "all of it", "calls and texts", "todo", "stop"]),
-        (None, &["what do you mean", "", "later"]),
+        (
+            None,
+            &[
+                "what do you mean",
+                "",
+                "later",
+                "nothing, all good",
+                "no, keep calling me",
+                "did all of it 💪",
+                "did the whole class",
+                "all good thanks",
+            ],
+        ),
     ];
     for (scope, texts) in cases {
         for text in texts {
@@ -301,4 +313,34 @@ fn grave_words_in_plain_talk_are_not_misread() {
         let grave = matches!(found, Intent::Stop | Intent::Start | Intent::Done);
         assert!(found == intent || (intent == Intent::Other && !grave), "{text}: {found:?}");
     }
+}
+
+#[test]
+fn a_score_among_words_has_its_own_number() {
+    for (text, score) in [
+        ("energy is like a 4, could be worse", Some(4)),
+        ("9 out of 10 feeling elite", Some(9)),
+        ("6.. no make it 7", Some(7)),
+        ("slept 5 hours so energy is a 3", None),
+        ("no number here", None),
+    ] {
+        assert_eq!(named_score(text), score, "{text}");
+    }
+}
+
+#[test]
+fn who_is_not_back_stays_paused_and_who_stops_is_heard() {
+    for (text, not) in [
+        ("not ready to start again", Intent::Resume),
+        ("dont resume yet", Intent::Resume),
+        ("back in hospital", Intent::Resume),
+        ("did you do it", Intent::Done),
+        ("nearly done", Intent::Done),
+        ("not finished yet but nearly done", Intent::Done),
+        ("done with ivy", Intent::Done),
+        ("he finished his run", Intent::Done),
+    ] {
+        assert_ne!(understand(text), not, "{text}");
+    }
+    assert_eq!(understand("stop nagging me, I'll do it later"), Intent::Stop);
 }

@@ -549,6 +549,12 @@ pub(super) const SCOPE_EVERYTHING: &[&str] = &[
     "todos", "entire", "contact", "contacting", "alone", "stop", "dos",
 ];
 
+/// "All" before one of these asks for nothing.
+pub(super) const WELL: &[&str] = &["good", "fine", "ok", "well", "great", "right"];
+
+/// Beside one of these, "all of it" tells of a workout.
+pub(super) const DONE_WITH_IT: &[&str] = &["did", "done", "finished", "completed", "went", "ran", "managed", "smashed", "hice"];
+
 /// The words of a class; an unknown name is a class of nothing, which a test excludes.
 pub(super) fn class(name: &str) -> &'static [&'static str] {
     CLASSES.iter().find(|(known, _)| *known == name).map_or(&[], |(_, words)| words)
