@@ -264,7 +264,9 @@ proptest! {
             let usual = calls_for(&user, date, &DONE);
             let has_voice = usual.iter().any(|call| call.channel == Channel::Voice);
             let reachable = has_voice || (!onboarding_call_tried && days::has_day(date, &user.timezone));
-            prop_assert_eq!(onboarding.len(), usize::from(reachable), "{:?}", calls);
+            // On the day of the sign-up itself the evening may already be over.
+            let most = usize::from(reachable);
+            prop_assert!(onboarding.len() == most || (day == 0 && onboarding.len() < most), "{:?}", calls);
         }
     }
 }
