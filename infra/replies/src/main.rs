@@ -6,43 +6,14 @@
 
 mod training;
 
-use std::{
-    collections::BTreeSet,
-    io::Write as _,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{collections::BTreeSet, io::Write as _, process::ExitCode};
 
 use ivy_domain::replies::{Ruling, by_rules, classifier::judge};
+use ivy_replies::corpus::{OURS, Row, Tally, UNSEEN, read, workspace};
 use training::{Example, train};
 
-const CORPUS: &str = "tests/world/data/replies.csv";
-const UNSEEN: &str = "tests/world/data/replies_unseen.csv";
 const WEIGHTS: &str = "shared/domain/src/replies/weights.bin";
 const SHOWN: [&str; 6] = ["done", "skip", "stop", "help", "partial", "reschedule"];
-
-struct Row {
-    text: String,
-    intent: String,
-    hand: String,
-}
-
-fn workspace(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
-}
-
-/// The rows of a corpus, with who wrote them where it tells.
-fn rows(name: &str) -> Result<Vec<Row>, String> {
-    let mut reader = csv::Reader::from_path(workspace(name)).map_err(|error| format!("{name}: {error}"))?;
-    reader
-        .records()
-        .map(|record| {
-            let record = record.map_err(|error| format!("{name}: {error}"))?;
-            let field = |at: usize| record.get(at).unwrap_or_default().to_owned();
-            Ok(Row { text: field(0), intent: field(1), hand: field(2) })
-        })
-        .collect()
-}
 
 fn learn<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Result<Vec<u8>, String> {
     let examples = rows
@@ -60,34 +31,26 @@ fn understood(weights: &[u8], row: &Row) -> (&'static str, &'static str) {
     }
 }
 
-fn share(part: usize, whole: usize) -> f64 {
-    if whole == 0 { 1.0 } else { part as f64 / whole as f64 }
-}
-
 /// A line of the table: how well these are understood with such weights.
 fn told(name: &str, rows: &[&Row], weights: &[u8]) -> String {
-    let judged: Vec<(&str, &str, &str)> = rows
-        .iter()
-        .map(|row| {
-            let (rules, both) = understood(weights, row);
-            (row.intent.as_str(), rules, both)
-        })
-        .collect();
-    let count = |of: &dyn Fn(&(&str, &str, &str)) -> bool| judged.iter().filter(|row| of(row)).count();
-    let by_intent: Vec<String> = SHOWN
-        .iter()
-        .map(|intent| {
-            let (meant, found) = (count(&|(meant, _, _)| meant == intent), count(&|(_, _, found)| found == intent));
-            let both = count(&|(meant, _, found)| meant == intent && found == intent);
-            format!("{:.2}/{:.2}", share(both, found), share(both, meant))
-        })
-        .collect();
-    let rules = share(count(&|(meant, rules, _)| meant == rules), judged.len());
-    let both = share(count(&|(meant, _, both)| meant == both), judged.len());
-    format!("{name:<8}{:>6}{rules:>8.3}{both:>8.3}   {}", judged.len(), by_intent.join("  "))
+    let (mut by_rules, mut by_both) = (Vec::new(), Vec::new());
+    for row in rows {
+        let (rules, both) = understood(weights, row);
+        by_rules.push((row.intent.as_str(), rules));
+        by_both.push((row.intent.as_str(), both));
+    }
+    let right = |judged: &[(&str, &str)]| {
+        judged.iter().filter(|(meant, found)| meant == found).count() as f64 / judged.len().max(1) as f64
+    };
+    let by_intent = SHOWN.map(|intent| {
+        let tally = Tally::of(intent, &by_both);
+        format!("{:.2}/{:.2}", tally.precision(), tally.recall())
+    });
+    let (rules, both) = (right(&by_rules), right(&by_both));
+    format!("{name:<8}{:>6}{rules:>8.3}{both:>8.3}   {}", rows.len(), by_intent.join("  "))
 }
 
-fn check(rows: &[Row], unseen: &[Row], out: &mut impl std::io::Write) -> Result<(), String> {
+fn check(rows: &[Row], unseen: &[Row], weights: &[u8], out: &mut impl std::io::Write) -> Result<(), String> {
     let mut lines = vec![format!(
         "{:<8}{:>6}{:>8}{:>8}   precision/recall of {}",
         "hand",
@@ -101,7 +64,7 @@ fn check(rows: &[Row], unseen: &[Row], out: &mut impl std::io::Write) -> Result<
         let (theirs, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.hand == hand);
         lines.push(told(hand, &theirs, &learn(others)?));
     }
-    lines.push(told("unseen", &unseen.iter().collect::<Vec<_>>(), &learn(rows)?));
+    lines.push(told("unseen", &unseen.iter().collect::<Vec<_>>(), weights));
     lines.into_iter().try_for_each(|line| writeln!(out, "{line}")).map_err(|error| error.to_string())
 }
 
@@ -111,12 +74,13 @@ fn run() -> Result<(), String> {
         [flag] if flag == "--check" => true,
         _ => return Err("usage: ivy-replies [--check]".to_owned()),
     };
-    let (rows, unseen) = (rows(CORPUS)?, rows(UNSEEN)?);
-    check(&rows, &unseen, &mut std::io::stdout().lock())?;
+    let (rows, unseen) = (read(&workspace(OURS))?, read(&workspace(UNSEEN))?);
+    let weights = learn(&rows)?;
+    check(&rows, &unseen, &weights, &mut std::io::stdout().lock())?;
     if only_check {
         return Ok(());
     }
-    std::fs::write(workspace(WEIGHTS), learn(&rows)?).map_err(|error| format!("{WEIGHTS}: {error}"))
+    std::fs::write(workspace(WEIGHTS), weights).map_err(|error| format!("{WEIGHTS}: {error}"))
 }
 
 fn main() -> ExitCode {

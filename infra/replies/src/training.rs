@@ -22,7 +22,7 @@ impl Example {
     }
 }
 
-/// The weights as the classifier reads them: those of the second half of the rounds together, so that no row counts for having come last.
+/// The weights as the classifier reads them: the means of the second half of the rounds, so that no row counts for having come last.
 pub(crate) fn train(examples: &[Example]) -> Vec<u8> {
     const CLASSES: usize = INTENTS.len();
     let mut weights = vec![[0.0_f32; CLASSES]; BUCKETS];

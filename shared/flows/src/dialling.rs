@@ -217,15 +217,15 @@ pub(crate) async fn free_slot(
     let settings = &ivy.settings;
     let unreserved = settings.unreserved_call_slots();
     let first_reserved = if settings.reserved_call_slots > 0 { unreserved } else { 0 };
-    let (usable, preferred) = match call_type {
-        CallType::Rescue => (settings.call_slots, first_reserved..settings.call_slots),
+    let (preferred, others) = match call_type {
+        CallType::Rescue => (first_reserved..settings.call_slots, 0..first_reserved),
         CallType::MorningPlanning
         | CallType::EveningReview
         | CallType::WeeklyPlanning
         | CallType::MonthlyCheck
         | CallType::QuarterlyReview
         | CallType::FollowUp
-        | CallType::Onboarding => (unreserved, 0..unreserved),
+        | CallType::Onboarding => (0..unreserved, 0..0),
     };
     if preferred.is_empty() {
         return Ok(None);
@@ -235,7 +235,7 @@ pub(crate) async fn free_slot(
     let places = preferred.end - preferred.start;
     let first = u32::try_from(stable_hash(&[attempt_id]) % u64::from(places)).unwrap_or_default();
     let of_preferred = (0..places).map(|step| preferred.start + (first + step) % places);
-    let number = of_preferred.chain(0..usable).find(|number| !held.contains(number));
+    let number = of_preferred.chain(others).find(|number| !held.contains(number));
     let policy = CallPolicy::default();
     let longest = SignedDuration::from_secs(i64::from(policy.lease_seconds) + i64::from(policy.longest_call_seconds));
     Ok(number.map(|number| Slot { number, attempt_id: attempt_id.to_owned(), lease_until: now + longest }))

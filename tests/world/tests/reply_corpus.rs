@@ -7,54 +7,19 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
-use ivy_domain::replies::{classifier, understand};
+use ivy_domain::replies::understand;
+use ivy_replies::corpus::{self, OURS, Row, Tally, UNSEEN, intents, rows, workspace};
 
-const OURS: &str = "tests/world/data/replies.csv";
-const UNSEEN: &str = "tests/world/data/replies_unseen.csv";
 /// What must be understood to 97 % in any corpus.
 const GRAVE: [&str; 4] = ["done", "skip", "stop", "help"];
-
-#[derive(Debug)]
-struct Row {
-    /// Counted as a table does, the header being the first.
-    number: usize,
-    text: String,
-    intent: String,
-}
-
-/// How often an intent was meant, was found, and was both.
-#[derive(Debug, Default, Clone, Copy)]
-struct Tally {
-    meant: u32,
-    found: u32,
-    both: u32,
-}
-
-impl Tally {
-    fn precision(self) -> f64 {
-        if self.found == 0 { 1.0 } else { f64::from(self.both) / f64::from(self.found) }
-    }
-
-    fn recall(self) -> f64 {
-        if self.meant == 0 { 1.0 } else { f64::from(self.both) / f64::from(self.meant) }
-    }
-}
-
-fn intents() -> [&'static str; classifier::INTENTS.len()] {
-    classifier::INTENTS.map(|intent| intent.name())
-}
-
-fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
 
 /// Tests run in their package's directory; `PWD` is still that of the person who called cargo.
 fn found(name: &str) -> Result<PathBuf, String> {
     let called_from = std::env::var_os("PWD").map(PathBuf::from);
-    let places = [Some(PathBuf::from(name)), called_from.map(|at| at.join(name)), Some(workspace().join(name))];
+    let places = [Some(PathBuf::from(name)), called_from.map(|at| at.join(name)), Some(workspace(name))];
     places
         .into_iter()
         .flatten()
@@ -62,65 +27,25 @@ fn found(name: &str) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("the corpus {name} was not found, neither as it stands nor in the workspace"))
 }
 
-fn rows(csv: &str) -> Result<Vec<Row>, String> {
-    let csv = csv.strip_prefix('\u{feff}').unwrap_or(csv);
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(csv.as_bytes());
-    let headers = reader.headers().map_err(|error| format!("the corpus has no header: {error}"))?.clone();
-    let column = |name: &str| {
-        headers
-            .iter()
-            .position(|header| header.trim().eq_ignore_ascii_case(name))
-            .ok_or_else(|| format!("the corpus has no column {name:?}; it needs text,intent"))
-    };
-    let (text, intent) = (column("text")?, column("intent")?);
-    let mut rows = Vec::new();
-    for (number, record) in (2..).zip(reader.records()) {
-        let record = record.map_err(|error| format!("the corpus cannot be read: {error}"))?;
-        let field = |at: usize| record.get(at).ok_or_else(|| format!("row {number} of the corpus has no intent"));
-        let named = field(intent)?.trim().to_lowercase();
-        if !intents().contains(&named.as_str()) {
-            return Err(format!(
-                "row {number} of the corpus has the unknown intent {named:?}; known are {}",
-                intents().join(", ")
-            ));
-        }
-        rows.push(Row { number, text: field(text)?.to_owned(), intent: named });
-    }
-    if rows.is_empty() { Err("the corpus has no rows".to_owned()) } else { Ok(rows) }
-}
-
 fn read(name: &str) -> Vec<Row> {
-    let path = found(name).unwrap_or_else(|problem| panic!("{problem}"));
-    let csv = std::fs::read_to_string(&path).unwrap_or_else(|problem| panic!("{}: {problem}", path.display()));
-    rows(&csv).unwrap_or_else(|problem| panic!("{}: {problem}", path.display()))
+    found(name).and_then(|path| corpus::read(&path)).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 /// Prints what is understood of the corpus, and how often each intent was.
 #[allow(clippy::print_stdout, reason = "the figures are for who runs the test")]
 fn tallied(name: &str, rows: &[Row]) -> BTreeMap<&'static str, Tally> {
-    let mut tallies: BTreeMap<&str, Tally> = intents().map(|intent| (intent, Tally::default())).into();
-    let mut wrong = Vec::new();
-    for row in rows {
-        let found = understand(&row.text).name();
-        tallies.entry(found).or_default().found += 1;
-        let meant = tallies.get_mut(row.intent.as_str()).expect("the reader takes known intents only");
-        meant.meant += 1;
-        if found == row.intent {
-            meant.both += 1;
-        } else {
-            wrong.push(format!("row {:5}: {} understood as {found}: {:?}", row.number, row.intent, row.text));
-        }
-    }
+    let judged: Vec<_> = rows.iter().map(|row| (row.intent.as_str(), understand(&row.text).name())).collect();
+    let tallies = intents().map(|intent| (intent, Tally::of(intent, &judged)));
+    let wrong: Vec<_> = rows.iter().zip(&judged).filter(|(_, (meant, found))| meant != found).collect();
     println!("{name}: {} replies, {} understood", rows.len(), rows.len() - wrong.len());
     println!("{:<12}{:>6}{:>11}{:>8}", "intent", "rows", "precision", "recall");
-    for intent in intents() {
-        let tally = tallies[intent];
+    for (intent, tally) in tallies {
         println!("{intent:<12}{:>6}{:>11.3}{:>8.3}", tally.meant, tally.precision(), tally.recall());
     }
-    for line in &wrong {
-        println!("{line}");
+    for (row, (meant, found)) in wrong {
+        println!("row {:5}: {meant} understood as {found}: {:?}", row.number, row.text);
     }
-    tallies
+    tallies.into()
 }
 
 #[test]

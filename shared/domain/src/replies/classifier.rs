@@ -39,8 +39,8 @@ const ENOUGH_TO_OVERRULE_WITH_DONE: f32 = 0.9;
 
 /// What a text means to which the rules have given `intent`.
 ///
-/// The rules alone give consent back and end a pause, and what they take for a wish to be left alone stands: it is asked about. What has neither
-/// words nor emoji is left to them as well.
+/// The rules alone give consent back and end a pause, and what they take for a wish to be left alone stands: it is asked about.
+/// What has neither words nor emoji is left to them as well.
 pub(super) fn second_opinion(text: &str, intent: Intent) -> Intent {
     judge(WEIGHTS, text, intent)
 }
@@ -48,11 +48,14 @@ pub(super) fn second_opinion(text: &str, intent: Intent) -> Intent {
 /// The second opinion on a text, by other weights than those that are in use.
 #[must_use]
 pub fn judge(weights: &[u8], text: &str, intent: Intent) -> Intent {
-    let is_settled = matches!(intent, Intent::Start | Intent::Stop);
-    if is_settled || !words(text).iter().any(|word| word.starts_with(char::is_alphabetic)) {
+    if matches!(intent, Intent::Start | Intent::Stop) {
         return intent;
     }
-    let likelihoods = likelihoods(weights, text);
+    let words = words(text);
+    if !words.iter().any(|word| word.starts_with(char::is_alphabetic)) {
+        return intent;
+    }
+    let likelihoods = likelihoods(weights, &features_of(&words));
     let likeliest = INTENTS.into_iter().zip(likelihoods).max_by(|(_, one), (_, other)| one.total_cmp(other));
     let Some((likeliest, likelihood)) = likeliest else { return intent };
     let enough = match (intent, likeliest) {
@@ -73,22 +76,21 @@ pub fn judge(weights: &[u8], text: &str, intent: Intent) -> Intent {
 /// so is a question mark at its end.
 #[must_use]
 pub fn features(text: &str) -> Vec<usize> {
-    spelled_features(text).iter().map(|feature| bucket(feature)).collect::<BTreeSet<_>>().into_iter().collect()
+    features_of(&words(text))
 }
 
-fn spelled_features(text: &str) -> BTreeSet<String> {
-    let words = words(text);
+fn features_of(words: &[String]) -> Vec<usize> {
     let mut found = BTreeSet::new();
-    for word in &words {
-        found.insert(format!("w {word}"));
+    for word in words {
+        found.insert(bucket(&format!("w {word}")));
         let framed: Vec<char> = format!("<{word}>").chars().collect();
         for length in 2..=5 {
-            found.extend(framed.windows(length).map(|piece| format!("c {}", String::from_iter(piece))));
+            found.extend(framed.windows(length).map(|piece| bucket(&format!("c {}", String::from_iter(piece)))));
         }
     }
     let framed: Vec<&str> = ["^"].into_iter().chain(words.iter().map(String::as_str)).chain(["$"]).collect();
-    found.extend(framed.windows(2).map(|pair| format!("w {} {}", pair[0], pair[1])));
-    found
+    found.extend(framed.windows(2).map(|pair| bucket(&format!("w {} {}", pair[0], pair[1]))));
+    found.into_iter().collect()
 }
 
 fn words(text: &str) -> Vec<String> {
@@ -129,18 +131,18 @@ fn bucket(feature: &str) -> usize {
     usize::try_from(hash >> (u64::BITS - BUCKETS.trailing_zeros())).unwrap_or_default()
 }
 
-/// How likely each of [`INTENTS`] is, by weights as `weights.bin` holds them.
-fn likelihoods(weights: &[u8], text: &str) -> [f32; INTENTS.len()] {
-    let features = features(text);
+/// How likely each of [`INTENTS`] is with such features, by weights as `weights.bin` holds them.
+fn likelihoods(weights: &[u8], features: &[usize]) -> [f32; INTENTS.len()] {
     let (scale, rows) =
         weights.split_first_chunk().map_or((0.0, &[][..]), |(scale, rows)| (f32::from_le_bytes(*scale), rows));
     let mut sums = [0_i32; INTENTS.len()];
-    for feature in &features {
+    for feature in features {
         for (sum, weight) in sums.iter_mut().zip(rows.iter().skip(feature * INTENTS.len())) {
             *sum += i32::from(weight.cast_signed());
         }
     }
-    softmax(sums.map(|sum| sum as f32 * scale * value_of_each(features.len())))
+    let value = value_of_each(features.len());
+    softmax(sums.map(|sum| sum as f32 * scale * value))
 }
 
 /// What each of so many features counts, so that a long message says no more than a short one.
@@ -175,7 +177,7 @@ mod tests {
             ("please stop texting me", Intent::Stop),
         ] {
             let at = INTENTS.iter().position(|known| *known == intent).unwrap();
-            let likelihood = likelihoods(WEIGHTS, text)[at];
+            let likelihood = likelihoods(WEIGHTS, &features(text))[at];
             assert!(likelihood > ENOUGH_TO_OVERRULE, "{text}: {likelihood}");
         }
     }

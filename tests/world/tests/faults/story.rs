@@ -91,9 +91,9 @@ async fn tell_with(seed: u64, crash: Option<Option<(u64, Ruling)>>) -> Told {
     let schedule = Arc::new(Schedule::new(seed, start.parse().unwrap()));
     let mut settings = Settings::for_testing();
     // One slot for all, or one and another that is reserved: calls wait for each other, and no id chooses among slots.
-    let few = chance.pick(&[Some((1, 0)), Some((2, 1)), None]);
-    (settings.call_slots, settings.reserved_call_slots) =
-        few.unwrap_or((settings.call_slots, settings.reserved_call_slots));
+    if let Some(few) = chance.pick(&[Some((1, 0)), Some((2, 1)), None]) {
+        (settings.call_slots, settings.reserved_call_slots) = few;
+    }
     let table_attempts = chance.pick(&[3, 3, 1]);
     if let Some((request, ruling)) = crash.flatten() {
         schedule.crash_at(request, ruling);
