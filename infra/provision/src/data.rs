@@ -1,7 +1,8 @@
 //! The files that say what is wanted: `infra/retell` and `infra/whatsapp`.
 //!
 //! Agents are written with Retell's own names and values, so that the provider's documentation is theirs as well; this module adds what cannot
-//! stand in a file: the stage, addresses, and the prompt put together from its parts. Shared settings come first, an agent's own win.
+//! stand in a file: the stage, addresses, and the prompt put together from its parts. Shared settings come
+//! first, then those of the language; an agent's own win.
 
 use std::{
     fs,
@@ -34,9 +35,11 @@ pub struct Data {
 /// An agent, with its prompt put together and the shared settings merged in.
 #[derive(Debug, Clone)]
 pub struct Agent {
-    /// `sponsor`.
+    /// `sponsor` in its first language, `sponsor-en-US` in another.
     pub key: String,
-    /// The parameter of `template.yaml` that takes its id.
+    /// `en-GB`.
+    pub language: String,
+    /// The parameter of `template.yaml` that takes its id, with those of the same agent in other languages.
     pub parameter: String,
     pub prompt: String,
     pub begin_message: String,
@@ -52,6 +55,8 @@ pub struct Agent {
 #[serde(deny_unknown_fields)]
 struct AgentsFile {
     shared: Shared,
+    /// Settings by language, which an agent's own go before.
+    languages: Map<String, Value>,
     agents: Vec<AgentEntry>,
 }
 
@@ -75,6 +80,8 @@ struct AgentEntry {
     analysis: bool,
     agent: Fields,
     llm: Fields,
+    /// What it speaks: an agent each.
+    languages: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -100,24 +107,17 @@ impl Data {
     /// When a file cannot be read or understood: a sentence that names it.
     pub fn load(infra: &Path) -> Result<Self, Failure> {
         let retell = infra.join("retell");
-        let AgentsFile { shared, agents } = read(&retell.join("agents.json"))?;
+        let AgentsFile { shared, languages, agents: entries } = read(&retell.join("agents.json"))?;
         let tools: ToolsFile = read(&retell.join("tools.json"))?;
-        let agents = agents
-            .into_iter()
-            .map(|entry| {
-                Ok(Agent {
-                    prompt: prompt(&retell.join("prompt"), &entry.prompt)?,
-                    agent: merged(&shared.agent, entry.agent),
-                    llm: merged(&shared.llm, entry.llm),
-                    key: entry.key,
-                    parameter: entry.parameter,
-                    begin_message: entry.begin_message,
-                    variables: entry.variables,
-                    tools: entry.tools,
-                    analysis: entry.analysis,
-                })
-            })
-            .collect::<Result<_, Failure>>()?;
+        let mut agents = Vec::new();
+        for entry in &entries {
+            for language in &entry.languages {
+                let Some(Value::Object(of_language)) = languages.get(language) else {
+                    return Err(Failure::new(format!("agents.json has no settings for the language {language}.")));
+                };
+                agents.push(entry.agent(&shared, language, of_language, &retell.join("prompt"))?);
+            }
+        }
         Ok(Self {
             agents,
             tools: tools.tools.into_iter().map(|tool| merged(&tools.shared, tool)).collect(),
@@ -167,15 +167,37 @@ impl Data {
     }
 }
 
+impl AgentEntry {
+    fn agent(&self, shared: &Shared, language: &str, of_language: &Fields, prompts: &Path) -> Result<Agent, Failure> {
+        let first = self.languages.first().is_some_and(|first| first == language);
+        let mut settings = merged(&shared.agent, of_language.clone());
+        settings.insert("language".to_owned(), json!(language));
+        Ok(Agent {
+            key: if first { self.key.clone() } else { format!("{}-{language}", self.key) },
+            language: language.to_owned(),
+            parameter: self.parameter.clone(),
+            prompt: prompt(prompts, &self.prompt, language)?,
+            begin_message: self.begin_message.clone(),
+            variables: self.variables,
+            tools: self.tools,
+            analysis: self.analysis,
+            agent: merged(&settings, self.agent.clone()),
+            llm: merged(&shared.llm, self.llm.clone()),
+        })
+    }
+}
+
 fn merged(shared: &Fields, own: Fields) -> Fields {
     let mut fields = shared.clone();
     fields.extend(own);
     fields
 }
 
-fn prompt(directory: &Path, parts: &[String]) -> Result<String, Failure> {
+/// A prompt from its parts. A part that differs by language has a file for each, `safety.en-US.md`.
+fn prompt(directory: &Path, parts: &[String], language: &str) -> Result<String, Failure> {
     let part = |name: &String| {
-        let file = directory.join(format!("{name}.md"));
+        let of_language = directory.join(format!("{name}.{language}.md"));
+        let file = if of_language.exists() { of_language } else { directory.join(format!("{name}.md")) };
         let text = fs::read_to_string(&file).map_err(|error| unreadable(&file, &error.to_string()))?;
         Ok(text.trim().to_owned())
     };

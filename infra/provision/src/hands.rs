@@ -1,17 +1,19 @@
 //! What no API does for us, with the values to put in.
 
-use std::collections::BTreeMap;
-
-use crate::settings::Settings;
+use crate::{report::AgentIds, settings::Settings};
 
 /// The sentences at the end of a run.
-pub(crate) fn left_by_hand(settings: &Settings, agents: &BTreeMap<String, Option<String>>) -> Vec<String> {
+pub(crate) fn left_by_hand(settings: &Settings, agents: &AgentIds) -> Vec<String> {
     let base = &settings.api_url;
     let mut lines = vec!["What a person must still do:".to_owned()];
     if settings.retell.is_some() {
         let parameters: Vec<String> = agents
             .iter()
-            .map(|(parameter, id)| format!("{parameter}={}", id.as_deref().unwrap_or("(after apply)")))
+            .map(|(parameter, ids)| {
+                let by_language =
+                    ids.iter().map(|(language, id)| format!("{language}={}", id.as_deref().unwrap_or("(after apply)")));
+                format!("{parameter}={}", by_language.collect::<Vec<_>>().join(","))
+            })
             .collect();
         lines.push(format!("- Deploy with these parameters of template.yaml: {}", parameters.join(" ")));
         lines.push(

@@ -24,12 +24,14 @@ pub struct Item {
     pub note: Option<String>,
 }
 
+/// By the template's parameter: the languages of an agent and its id in each, where there is one already.
+pub(crate) type AgentIds = BTreeMap<String, Vec<(String, Option<String>)>>;
+
 /// Everything that a walk found.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     pub items: Vec<Item>,
-    /// The template's parameter of each agent and its id, where there is one already.
-    pub agents: BTreeMap<String, Option<String>>,
+    pub agents: AgentIds,
 }
 
 impl Report {

@@ -53,7 +53,8 @@ pub(crate) async fn walk(
             None => workspace.create(&wanted, reporter).await?,
         };
         let (id, llm_id) = found.unzip();
-        reporter.report.agents.insert(agent.parameter.clone(), id);
+        let ids = reporter.report.agents.entry(agent.parameter.clone()).or_default();
+        ids.push((agent.language.clone(), id));
         used.extend(llm_id.or_else(|| workspace.models_of(&wanted.name).next().map(str::to_owned)));
         names.push(wanted.name);
     }
@@ -229,7 +230,9 @@ impl Workspace {
         let found = list(&self.api, "list-phone-numbers").await?;
         let bound = |key: &str, reporter: &Reporter<'_>| {
             let entry = data.agents.iter().find(|agent| agent.key == key);
-            let id = entry.and_then(|Agent { parameter, .. }| reporter.report.agents.get(parameter).cloned().flatten());
+            let ids = entry.and_then(|Agent { parameter, .. }| reporter.report.agents.get(parameter));
+            // Whom we do not know has no language yet: the first one.
+            let id = ids.and_then(|ids| ids.first()).and_then(|(_, id)| id.clone());
             let id = id.unwrap_or_else(|| format!("(the new ivy-{}-{key})", settings.stage));
             json!([{ "agent_id": id, "weight": 1, "agent_version": "latest_published" }])
         };

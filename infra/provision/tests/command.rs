@@ -49,7 +49,7 @@ async fn the_local_file_plans_by_default_and_applies_when_told() {
     assert_eq!(simulators.setup().writes, 0);
     let (code, output, error) = provision(line("apply")).await;
     assert!(code == 0 && output.contains("Applied."), "{output}{error}");
-    assert!(output.contains("RetellAgentSponsor=agent_"), "{output}");
+    assert!(output.contains("RetellAgentSponsor=en-GB=agent_"), "{output}");
     let writes = simulators.setup().writes;
     let (code, output, _) = provision(line("apply")).await;
     assert!(code == 0 && output.contains("0 to create, 0 to change"), "{output}");

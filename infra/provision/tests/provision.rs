@@ -86,9 +86,11 @@ impl World {
         let mut names: Vec<_> =
             setup.agents.iter().map(|agent| agent["agent_name"].as_str().expect("a name")).collect();
         names.sort_unstable();
-        assert_eq!(names, ["ivy-dev-premium", "ivy-dev-sponsor", "ivy-dev-welcome"], "{why}");
+        let expected =
+            ["ivy-dev-premium", "ivy-dev-premium-en-US", "ivy-dev-sponsor", "ivy-dev-sponsor-en-US", "ivy-dev-welcome"];
+        assert_eq!(names, expected, "{why}");
         assert!(setup.agents.iter().all(|agent| agent["is_published"] == true), "{why}");
-        assert_eq!(setup.llms.len(), 3, "{why}");
+        assert_eq!(setup.llms.len(), 5, "{why}");
         assert_eq!(setup.templates.len(), self.data.templates.len(), "{why}");
         assert!(setup.app_subscribed, "{why}");
     }
@@ -115,8 +117,8 @@ async fn an_empty_account_is_planned_as_creations_and_planning_writes_nothing() 
     let mut world = World::new().await;
     let plan = world.plan().await;
     let created = plan.items.iter().filter(|item| item.action == Action::Create).count();
-    // Three agents with a language model each, the templates, the subscription of the app.
-    assert_eq!(created, 6 + world.data.templates.len() + 1);
+    // Three agents, two of them in two languages, with a language model each; the templates, the subscription of the app.
+    assert_eq!(created, 10 + world.data.templates.len() + 1);
     // The two numbers are there already.
     assert_eq!(plan.changes() - created, 2);
     assert!(!plan.blocked());
@@ -129,7 +131,12 @@ async fn applying_sets_everything_up_and_applying_again_does_nothing() {
     let mut world = World::applied().await;
     world.assert_complete("after one run");
     let setup = world.simulators.setup();
+    let american = named(&setup.agents, "ivy-dev-sponsor-en-US");
+    assert_eq!((&american["language"], &american["voice_id"]), (&json!("en-US"), &json!("11labs-Marissa")));
+    let prompt = named(&setup.llms, "ivy-dev-sponsor-en-US")["general_prompt"].as_str().unwrap();
+    assert!(prompt.contains("American English") && !prompt.contains("British"), "{prompt}");
     let sponsor = named(&setup.agents, "ivy-dev-sponsor");
+    assert_eq!(sponsor["language"], "en-GB");
     assert_eq!(sponsor["webhook_url"], format!("{API}/webhooks/retell"));
     assert_eq!(sponsor["data_storage_retention_days"], 1);
     assert_eq!(sponsor["post_call_analysis_data"].as_array().unwrap().len(), 13);
@@ -151,7 +158,11 @@ async fn applying_sets_everything_up_and_applying_again_does_nothing() {
     assert!(changed(&plan).is_empty(), "{:#?}", world.printed);
     let parameters: Vec<_> = plan.agents.keys().map(String::as_str).collect();
     assert_eq!(parameters, ["RetellAgentPremium", "RetellAgentSponsor", "RetellAgentWelcome"]);
-    assert!(plan.agents.values().all(Option::is_some));
+    for (parameter, languages) in &plan.agents {
+        let known: Vec<_> = languages.iter().map(|(language, id)| (language.as_str(), id.is_some())).collect();
+        let expected = if parameter == "RetellAgentWelcome" { 1 } else { 2 };
+        assert_eq!(known, [("en-GB", true), ("en-US", true)][..expected]);
+    }
     world.run(Mode::Apply).await.expect("a second run");
     assert_eq!(world.simulators.setup(), setup);
 }
@@ -187,7 +198,9 @@ async fn settings_and_tools_that_change_are_named_and_written() {
     world.data.tools[1]["parameters"]["properties"].as_object_mut().expect("properties").remove("duration_minutes");
     let expected = [
         ("Retell LLM of ivy-dev-sponsor", vec!["general_tools[2].parameters.properties.duration_minutes"]),
+        ("Retell LLM of ivy-dev-sponsor-en-US", vec!["general_tools[2].parameters.properties.duration_minutes"]),
         ("Retell LLM of ivy-dev-premium", vec!["general_tools[2].parameters.properties.duration_minutes"]),
+        ("Retell LLM of ivy-dev-premium-en-US", vec!["general_tools[2].parameters.properties.duration_minutes"]),
         ("Retell agent ivy-dev-welcome", vec!["max_call_duration_ms"]),
     ];
     assert_eq!(changed(&world.plan().await), expected);
@@ -291,7 +304,7 @@ async fn stages_in_one_workspace_do_not_touch_each_other() {
     world.simulators.add_retell_number("+447700900981");
     world.only = vec![Only::Retell];
     world.run(Mode::Apply).await.expect("a run for the other stage");
-    assert_eq!(world.simulators.setup().agents.len(), 6);
+    assert_eq!(world.simulators.setup().agents.len(), 10);
     assert_eq!(world.plan().await.changes(), 0);
     world.given.clear();
     assert_eq!(world.plan().await.changes(), 0);
@@ -375,7 +388,10 @@ async fn what_is_left_for_a_person_is_said_with_the_values() {
     let output = world.printed.join("\n");
     let setup = world.simulators.setup();
     let welcome = named(&setup.agents, "ivy-dev-welcome")["agent_id"].as_str().unwrap();
-    assert!(output.contains(&format!("RetellAgentWelcome={welcome}")), "{output}");
+    assert!(output.contains(&format!("RetellAgentWelcome=en-GB={welcome}")), "{output}");
+    let id = |name| named(&setup.agents, name)["agent_id"].as_str().unwrap();
+    let (british, american) = (id("ivy-dev-premium"), id("ivy-dev-premium-en-US"));
+    assert!(output.contains(&format!("RetellAgentPremium=en-GB={british},en-US={american} ")), "{output}");
     assert!(output.contains(&format!("{API}/webhooks/whatsapp")), "{output}");
     assert!(output.contains("whatsapp_verify_token"), "{output}");
 }

@@ -34,7 +34,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    Error, Ivy, accounts, calls, messages, metrics,
+    Error, Ivy, calls, messages, metrics,
     outbox::{DueCall, json},
     ports::{Queue, Queues},
     retrying::{contended, until_settled},
@@ -123,9 +123,7 @@ async fn claim(ivy: &Ivy, queues: &dyn Queues, due: &DueCall) -> Result<Claim, E
         return end(ivy, &me, &stored, &event, now).await;
     }
     if !me.user().may_be_called() {
-        let proven = me.user().phone_proven_at.is_some();
-        let cause = if proven { "not_callable" } else { accounts::PHONE_NOT_PROVEN };
-        let event = CallEvent::Cancelled { by: cause.to_owned() };
+        let event = CallEvent::Cancelled { by: "not_callable".to_owned() };
         return end(ivy, &me, &stored, &event, now).await;
     }
     let attempt_id = stored.call.attempt_to_repeat().map_or_else(|| Uuid::new_v4().to_string(), str::to_owned);
@@ -306,12 +304,13 @@ fn request(ivy: &Ivy, me: &Me, stored: &StoredCall, variables: BTreeMap<String, 
     }
 }
 
-/// Who talks with a user.
+/// Who talks with a user: the agent for the tier and the language.
 pub(crate) fn agent_of(ivy: &Ivy, user: &User) -> String {
-    match user.subscription_type {
-        Tier::B2bSponsor => ivy.settings.agent_sponsor.clone(),
-        Tier::B2cPro | Tier::B2cElite | Tier::B2cConcierge => ivy.settings.agent_premium.clone(),
-    }
+    let agents = match user.subscription_type {
+        Tier::B2bSponsor => &ivy.settings.agent_sponsor,
+        Tier::B2cPro | Tier::B2cElite | Tier::B2cConcierge => &ivy.settings.agent_premium,
+    };
+    agents.speaking(&user.locale).to_owned()
 }
 
 /// What the agent knows before it says a word.

@@ -53,7 +53,7 @@ fn welcome(ivy: &Ivy) -> InboundAnswer {
     metrics::count("call_inbound", &[("caller", "stranger")]);
     InboundAnswer {
         call_inbound: InboundSetup {
-            override_agent_id: Some(ivy.settings.agent_welcome.clone()),
+            override_agent_id: Some(ivy.settings.agent_welcome.first().to_owned()),
             override_agent_version: Some(LATEST_PUBLISHED),
             dynamic_variables: BTreeMap::new(),
             metadata: BTreeMap::new(),

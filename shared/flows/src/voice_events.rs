@@ -14,6 +14,7 @@ use ivy_domain::{
     call::{Call, CallEnd, CallEvent, CallState, Direction, EndReason, Outcome, SHORTEST_TALK_SECONDS},
     scores::{Score, ScoreKind},
     times::named_time,
+    user::ConsentSource,
     workout::WorkoutStatus,
 };
 use ivy_providers::retell::{PostCallAnalysis, RetellCall, RetellEvent};
@@ -21,7 +22,9 @@ use ivy_store::{Contact, Me, StoredCall, Transaction, Transcript};
 use jiff::Timestamp;
 
 use crate::{
-    Error, Ivy, calls,
+    Error, Ivy,
+    accounts::{self, OptOut},
+    calls,
     completions::Ledger,
     conversation::{self, Plan, Planned, achieved},
     metrics,
@@ -78,6 +81,10 @@ async fn take(ivy: &Ivy, event: &RetellEvent, user: UserId, id: CallId) -> Resul
     if event.event == "call_analyzed" {
         take_analysis(ivy, &mut transaction, &me, &mut stored, &event.call, now).await?;
     }
+    if let Some(said_at) = asked_for_no_more_calls(event, &me, now) {
+        let from = (OptOut::Calls, ConsentSource::Call, said_at);
+        accounts::add_opt_out(ivy, &mut transaction, &me, from, now).await?;
+    }
     let mut contact = me.contact.clone();
     heard(&mut contact, &before, &stored);
     if contact != me.contact {
@@ -98,6 +105,14 @@ async fn take(ivy: &Ivy, event: &RetellEvent, user: UserId, id: CallId) -> Resul
         calls::release(ivy, &before).await;
     }
     Ok(Taken::Applied)
+}
+
+/// When the person said to the provider that they want no more calls, if they have not agreed to calls since.
+fn asked_for_no_more_calls(event: &RetellEvent, me: &Me, now: Timestamp) -> Option<Timestamp> {
+    let asked = event.call.disconnection_reason.as_deref() == Some("user_requested_dnc");
+    let said_at = event.call.ended_at().unwrap_or(now);
+    let agreed_since = me.user().consents.calls.as_ref().is_some_and(|word| word.granted && word.at > said_at);
+    (asked && !agreed_since).then_some(said_at)
 }
 
 /// Whether the provider speaks of the attempt that the call is in, or was in last.

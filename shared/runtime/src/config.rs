@@ -7,8 +7,8 @@
 
 use std::{fmt, str::FromStr};
 
-use ivy_domain::{CharityId, Phone};
-use ivy_flows::{Settings, ports::Queue};
+use ivy_domain::{CharityId, Invalid, Phone};
+use ivy_flows::{Settings, ports::Queue, settings::Agents};
 use reqwest::Url;
 
 /// A setting that is missing or wrong, as a sentence that names it.
@@ -145,9 +145,9 @@ pub fn settings_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Sett
     Ok(Settings {
         app_url: base_url(&lookup, "APP_URL")?.as_str().trim_end_matches('/').to_owned(),
         default_charity_id,
-        agent_sponsor: required(&lookup, "RETELL_AGENT_SPONSOR")?,
-        agent_premium: required(&lookup, "RETELL_AGENT_PREMIUM")?,
-        agent_welcome: required(&lookup, "RETELL_AGENT_WELCOME")?,
+        agent_sponsor: agents(&lookup, "RETELL_AGENT_SPONSOR")?,
+        agent_premium: agents(&lookup, "RETELL_AGENT_PREMIUM")?,
+        agent_welcome: agents(&lookup, "RETELL_AGENT_WELCOME")?,
         from_numbers: from_numbers(&required(&lookup, "FROM_NUMBERS")?)?,
         call_slots,
         reserved_call_slots,
@@ -157,6 +157,10 @@ pub fn settings_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Sett
         user_requests_per_minute,
         consent_wording_version: required(&lookup, "CONSENT_WORDING_VERSION")?,
     })
+}
+
+fn agents(lookup: &impl Fn(&str) -> Option<String>, name: &'static str) -> Result<Agents, ConfigError> {
+    required(lookup, name)?.parse().map_err(|invalid: Invalid| wrong(name, invalid))
 }
 
 /// `+44=+447700900999,=+15005550106`: prefix and number; the longest prefix first in the answer.
@@ -433,6 +437,9 @@ mod tests {
         assert!(sentence(&with("CALL_SLOTS", "many")).contains("CALL_SLOTS must be a whole number"));
         assert!(sentence(&with("RESERVED_CALL_SLOTS", "20")).contains("less than CALL_SLOTS"));
         assert!(sentence(&with("USER_REQUESTS_PER_MINUTE", "0")).contains("USER_REQUESTS_PER_MINUTE"));
+        assert!(
+            sentence(&with("RETELL_AGENT_SPONSOR", "en-GB=a,b")).contains("RETELL_AGENT_SPONSOR must be an agent's id")
+        );
         assert!(sentence(&with("FROM_NUMBERS", "+44:+447700900999")).contains("FROM_NUMBERS"));
         assert!(sentence(&with("FROM_NUMBERS", "=+15005550106,=+15005550107")).contains("once"));
         assert!(sentence(&with("DEFAULT_CHARITY_ID", "mind")).contains("DEFAULT_CHARITY_ID"));

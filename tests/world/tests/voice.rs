@@ -92,6 +92,26 @@ async fn a_caller_is_known_with_full_context_and_a_stranger_learns_nothing() {
     assert_eq!(stranger, expected);
 }
 
+/// Who speaks American hears an American, with American numbers for help; of other languages the nearest that there is.
+#[tokio::test]
+async fn the_agent_goes_by_tier_and_language() {
+    for (tier, locale, agent) in [
+        ("b2c_pro", "en-US", "agent_premium_us"),
+        ("b2c_concierge", "en", "agent_premium"),
+        ("b2c_elite", "de-DE", "agent_premium"),
+    ] {
+        let world = World::new().await;
+        let person = Box::pin(world.person(PHONE).tier(tier).signing_up("locale", json!(locale)).join(&world)).await;
+        let rescue = json!({"call_type": "rescue"});
+        person.client.post("/api/calls/initiate", rescue, 201).await;
+        world.settle().await;
+        let calls = world.simulators.calls();
+        assert_eq!(calls[0].agent_id.as_deref(), Some(agent), "{tier} {locale}");
+        let (_, answer) = world.call_in(PHONE).await;
+        assert_eq!(answer["call_inbound"]["override_agent_id"], agent, "{tier} {locale}");
+    }
+}
+
 #[tokio::test]
 async fn a_repeated_question_about_a_call_is_answered_alike_and_writes_once() {
     let world = World::new().await;
@@ -194,6 +214,41 @@ async fn a_talk_that_ends_in_an_error_is_a_talk() {
     let body = json!({"event": "call_ended", "call": object}).to_string().into_bytes();
     assert_eq!(world.deliver(&world.simulators.sign(Provider::Retell, "/webhooks/retell", body)).await, 204);
     assert_eq!(person.call(&id).await["state"], "completed");
+}
+
+/// Retell heard it, not our agent: no call of that person's rings again, and a later word of theirs stands.
+#[tokio::test]
+async fn who_tells_the_provider_to_stop_calling_is_not_called_again() {
+    let world = World::new().await;
+    let person = mara(&world).await;
+    let (id, ring) = picked_up(&world, &person, "rescue").await;
+    let tomorrow = person.schedule("follow_up", world.now() + SignedDuration::from_hours(5)).await;
+    let call = world.simulators.calls().into_iter().find(|call| call.call_id == ring).unwrap();
+    let mut object = call.object();
+    object["call_status"] = json!("ended");
+    object["disconnection_reason"] = json!("user_requested_dnc");
+    object["end_timestamp"] = json!((world.now() + SignedDuration::from_secs(40)).as_millisecond());
+    object["duration_ms"] = json!(40_000);
+    let told = |kind: &str| {
+        let body = json!({"event": kind, "call": object}).to_string().into_bytes();
+        world.simulators.sign(Provider::Retell, "/webhooks/retell", body)
+    };
+    world.advance(SignedDuration::from_secs(41)).await;
+    assert_eq!(world.deliver(&told("call_ended")).await, 204);
+    world.settle().await;
+    assert_eq!(person.call(&id).await["state"], "completed");
+    let user = person.get("/api/users/me").await;
+    assert_eq!(
+        (&user["consents"]["calls"]["granted"], &user["consents"]["calls"]["source"]),
+        (&json!(false), &json!("call"))
+    );
+    let waiting = person.call(&tomorrow).await;
+    assert_eq!((&waiting["state"], &waiting["cause"]), (&json!("cancelled"), &json!("consent_withdrawn")));
+    let agreed = json!({"calls": true, "messages": true, "data_processing": true}).to_string();
+    let headers = [("content-type", "application/json")];
+    person.client.send(axum::http::Method::PUT, "/api/users/me/consents", &headers, agreed).await.expect(200);
+    assert_eq!(world.deliver(&told("call_analyzed")).await, 204);
+    assert_eq!(person.get("/api/users/me").await["consents"]["calls"]["granted"], true);
 }
 
 #[tokio::test]
