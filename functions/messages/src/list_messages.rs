@@ -49,8 +49,7 @@ impl From<&Message> for MessageView {
     fn from(message: &Message) -> Self {
         let said = message.body.as_ref().map(|body| body.as_str().to_owned());
         // A link that still opens a session belongs where it was sent, and nowhere else.
-        let says =
-            message.notice.as_ref().filter(|notice| !matches!(notice, Notice::SignInLink { .. })).map(Notice::render);
+        let says = message.notice.as_ref().filter(|notice| !notice.is_credential()).map(Notice::render);
         Self {
             id: message.id,
             direction: message.direction,

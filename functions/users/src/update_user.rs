@@ -12,7 +12,7 @@ use ivy_flows::{
     Ivy,
     accounts::{self, UserChanges},
 };
-use ivy_runtime::{AppState, Change, Input, Own, Patch, Problem, WriteProblems, input};
+use ivy_runtime::{AppState, Change, Input, Own, Patch, Problem, Sent, WriteProblems, input};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::view::{UserView, WindowInput};
@@ -21,10 +21,18 @@ input! {
     /// Changes; an absent field stays, null empties one that may be empty.
     #[schema(as = UserPatch)]
     pub struct UserPatchInput {
+        /// Another address gets a code and is `unproven_email` until `email_code` brings the code back; null takes both out.
         #[schema(required = false, value_type = Option<String>)]
         pub email: Patch<Email>,
+        /// The code that was sent to `unproven_email`.
+        #[schema(required = false, value_type = String, max_length = 16)]
+        pub email_code: Change<Sent<16>>,
+        /// Another phone gets a code and is `unproven_phone` until `phone_code` brings the code back.
         #[schema(required = false, value_type = String, pattern = "^\\+[1-9][0-9]{6,14}$")]
         pub phone: Change<Phone>,
+        /// The code that was sent to `unproven_phone`.
+        #[schema(required = false, value_type = String, max_length = 16)]
+        pub phone_code: Change<Sent<16>>,
         #[schema(required = false, value_type = String, min_length = 1, max_length = 80)]
         pub first_name: Change<Text<80>>,
         #[schema(required = false, value_type = Option<String>, min_length = 1, max_length = 80)]
@@ -64,13 +72,27 @@ input! {
     also(obstacles) {
         obstacles.and_then(|change| change.0.as_deref()).and_then(accounts::too_many_obstacles)
     }
+    also(phone, phone_code) {
+        accounts::one_of_contact_and_code("phone_code", is_sent(phone), is_sent(phone_code))
+    }
+    also(email, email_code) {
+        let email = email.is_none_or(|email| !email.is_absent());
+        accounts::one_of_contact_and_code("email_code", email, is_sent(email_code))
+    }
+}
+
+/// Whether a field was sent, also one that could not be read.
+fn is_sent<T>(field: Option<&Change<T>>) -> bool {
+    field.is_none_or(|field| field.0.is_some())
 }
 
 impl From<UserPatchInput> for UserChanges {
     fn from(input: UserPatchInput) -> Self {
         Self {
             email: input.email.change(),
+            email_code: input.email_code.0.map(|code| code.0),
             phone: input.phone.0,
+            phone_code: input.phone_code.0.map(|code| code.0),
             first_name: input.first_name.0,
             last_name: input.last_name.change(),
             name_pronunciation: input.name_pronunciation.change(),

@@ -59,12 +59,18 @@ pub struct ConsentsView {
 pub struct UserView {
     #[schema(value_type = String, format = Uuid)]
     pub id: ivy_domain::UserId,
+    /// Proven the user's: it signs in.
     pub email: Option<String>,
     #[schema(example = "+447700900123")]
     pub phone: String,
-    /// When a link or code that was sent to this phone signed its owner in. Before that Ivy neither calls nor writes to it.
+    /// Since when Ivy has had a phone that is proven the user's: the first sign-in, by the link that was sent to it. Before that Ivy
+    /// neither calls nor writes.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub phone_proven_at: Option<jiff::Timestamp>,
+    /// The address that the user wants to have, until the code that was sent to it comes back as `email_code`.
+    pub unproven_email: Option<String>,
+    /// The phone that the user wants to have, until the code that was sent to it comes back as `phone_code`.
+    pub unproven_phone: Option<String>,
     pub first_name: String,
     pub last_name: Option<String>,
     pub name_pronunciation: Option<String>,
@@ -126,6 +132,8 @@ impl From<&User> for UserView {
             email: text(user.email.as_ref().map(ivy_domain::Email::as_str)),
             phone: user.phone.as_str().to_owned(),
             phone_proven_at: user.phone_proven_at,
+            unproven_email: text(user.unproven_email.as_ref().map(ivy_domain::Email::as_str)),
+            unproven_phone: text(user.unproven_phone.as_ref().map(ivy_domain::Phone::as_str)),
             first_name: user.first_name.as_str().to_owned(),
             last_name: text(user.last_name.as_ref().map(ivy_domain::Text::as_str)),
             name_pronunciation: text(user.name_pronunciation.as_ref().map(ivy_domain::Text::as_str)),

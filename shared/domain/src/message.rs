@@ -16,7 +16,7 @@ use crate::{
     ids::{CallId, MessageId, UserId, WorkoutId},
     money::Pence,
     scores::Score,
-    values::Text,
+    values::{Contact, Text},
 };
 
 /// The way a message takes.
@@ -224,6 +224,11 @@ pub enum Notice {
         link: String,
         code: String,
     },
+    /// Goes to the phone or address that its user wants to have, and shows that they do when it comes back.
+    ContactCode {
+        contact: Contact,
+        code: String,
+    },
     /// Free text that answers the user; no template, so it needs an open conversation or SMS.
     Reply {
         text: Text<4096>,
@@ -255,6 +260,7 @@ impl Notice {
             Self::EveningCheck { .. } => Some("evening_check"),
             Self::MonthlyReceipt { .. } => Some("monthly_receipt"),
             Self::SignInLink { .. } => Some("sign_in_link"),
+            Self::ContactCode { .. } => Some("contact_code"),
             Self::Reply { .. } => None,
         }
     }
@@ -305,6 +311,7 @@ impl Notice {
                 vec![name.as_str().to_owned(), plan, streak.to_string(), donated.to_string()]
             }
             Self::SignInLink { link, code } => vec![link.clone(), code.clone()],
+            Self::ContactCode { code, .. } => vec![code.clone()],
         };
         parameters.into_iter().map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
     }
@@ -332,8 +339,16 @@ impl Notice {
             | Self::MorningPlan { .. }
             | Self::EveningCheck { .. }
             | Self::MonthlyReceipt { .. }
-            | Self::SignInLink { .. } => self.fill(),
+            | Self::SignInLink { .. }
+            | Self::ContactCode { .. } => self.fill(),
         }
+    }
+
+    /// Whether it carries a link or code that somebody asked for just now: it needs no consent, waits for no morning, and is
+    /// shown to nobody afterwards.
+    #[must_use]
+    pub const fn is_credential(&self) -> bool {
+        matches!(self, Self::SignInLink { .. } | Self::ContactCode { .. })
     }
 
     /// The replies it offers.
@@ -441,6 +456,7 @@ mod tests {
                 donated: Pence(450),
             },
             Notice::SignInLink { link: "https://ivy.example/s".into(), code: "123456".into() },
+            Notice::ContactCode { contact: Contact::Phone("+447700900123".parse().unwrap()), code: "123456".into() },
         ]
     }
 

@@ -343,11 +343,19 @@ pub fn granted(consent: Option<&Consent>) -> bool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct User {
     pub id: UserId,
+    /// Proven theirs, so it signs in: a code that was sent to it came back from a session of theirs.
     pub email: Option<Email>,
     pub phone: Phone,
-    /// When a link or code that was sent to this phone came back. Until then the number may be anybody's.
+    /// Since when Ivy has had a phone that is proven the user's. Until then the number may be anybody's; after it another one
+    /// takes its place only once proven.
     #[serde(default)]
     pub phone_proven_at: Option<Timestamp>,
+    /// The address and the phone that the user wants to have, until the code that was sent there comes back. They sign nobody
+    /// in, and are nobody's.
+    #[serde(default)]
+    pub unproven_email: Option<Email>,
+    #[serde(default)]
+    pub unproven_phone: Option<Phone>,
     pub first_name: Text<80>,
     pub last_name: Option<Text<80>>,
     /// How Ivy should say the name.

@@ -26,7 +26,7 @@ use jiff::{SignedDuration, Timestamp, civil::Date};
 use uuid::Uuid;
 
 use crate::{
-    Error, FieldError, Ivy, calls,
+    Error, FieldError, Ivy, calls, contacts,
     idempotency::Once,
     messages,
     outbox::{self, Effect},
@@ -38,8 +38,6 @@ use crate::{
 pub(crate) const PAUSED: &str = "paused";
 /// The cause of a call that was cancelled because its user withdrew a consent.
 pub(crate) const CONSENT_WITHDRAWN: &str = "consent_withdrawn";
-/// The cause of a call that was cancelled because nobody has proven yet that the phone is the user's.
-pub(crate) const PHONE_NOT_PROVEN: &str = "phone_not_proven";
 /// How many calls one change cancels; each takes two writes of a transaction's hundred. More are cancelled when they are due.
 const MOST_WITHDRAWN: usize = 40;
 /// A pause ends within a year, if it has an end.
@@ -62,9 +60,11 @@ impl NewUser {
     fn user(self, now: Timestamp) -> User {
         User {
             id: UserId::generate(now),
-            email: self.email,
+            email: None,
             phone: self.phone,
             phone_proven_at: None,
+            unproven_email: self.email,
+            unproven_phone: None,
             first_name: self.first_name,
             last_name: self.last_name,
             name_pronunciation: self.name_pronunciation,
@@ -122,8 +122,8 @@ pub fn no_data_processing(granted: bool) -> Option<FieldError> {
 /// Signs a person up, and sends them their first sign-in link, in one transaction.
 ///
 /// The link always goes to the phone: who signs in with it has proven the number that is to ring. Neither answer nor work says
-/// whether a contact has an account (decision 0006): where the phone has one, none is made and its owner gets the link; where
-/// the e-mail address has one, the new account is made without it. The transactions have the same size.
+/// whether the phone has an account (decision 0006): where it has one, none is made and its owner gets the link. While nobody
+/// has ever signed in there, the account takes what was given last. The transactions have the same size.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a plan that is not to be had by signing up; [`Error::RateLimited`] as for sign-in links, with which it
@@ -139,12 +139,7 @@ pub async fn create_user(ivy: &Ivy, new: NewUser, address: &str, once: Option<&O
     until_settled(ivy, || async move {
         let now = ivy.now();
         let user = new.clone().user(now);
-        let email = user.email.clone().map(Contact::Email);
         let owner = ivy.store.contact_owner(phone).await?;
-        let email_taken = match &email {
-            Some(email) => ivy.store.contact_owner(email).await?.is_some(),
-            None => false,
-        };
         // A new person costs the same read, of a user that does not exist.
         let known = ivy.store.profile(owner.unwrap_or(user.id)).await?;
         let answer = User { version: 1, ..user.clone() };
@@ -152,25 +147,27 @@ pub async fn create_user(ivy: &Ivy, new: NewUser, address: &str, once: Option<&O
         let decoy = |transaction: &mut Transaction<'_>| {
             transaction.processed_event("decoy", &Uuid::new_v4().to_string(), now);
         };
-        match (owner, known) {
+        let profile = match (owner, known) {
+            (Some(_), Some(known)) if known.user.phone_proven_at.is_some() => {
+                decoy(&mut transaction);
+                decoy(&mut transaction);
+                known
+            }
             (Some(_), Some(known)) => {
-                for _ in 0..2 + usize::from(email.is_some()) {
-                    decoy(&mut transaction);
-                }
-                sign_in::add_request(ivy, &mut transaction, phone, Some(&known), now)?;
+                let profile = Profile { user: signed_up_again(known.user, user), ..known };
+                transaction.user(&profile);
+                decoy(&mut transaction);
+                profile
             }
             // Its owner is being erased, or has just signed up: what is there shows when it is read again.
             (Some(_), None) => return Err(Error::Contended),
             (None, _) => {
-                let user = User { email: user.email.filter(|_| !email_taken), ..user };
                 let profile = Profile { cipher: ivy.store.keyring().new_user_cipher(user.id), user };
-                transaction.user(&profile).own_phone(&profile).own_email(&profile);
-                if email_taken {
-                    decoy(&mut transaction);
-                }
-                sign_in::add_request(ivy, &mut transaction, phone, Some(&profile), now)?;
+                transaction.user(&profile).own_phone(&profile);
+                profile
             }
-        }
+        };
+        sign_in::add_request(ivy, &mut transaction, phone, Some(&profile), now)?;
         if let Some(once) = once {
             once.keep(&mut transaction, &ivy.store, &answer, now);
         }
@@ -180,9 +177,19 @@ pub async fn create_user(ivy: &Ivy, new: NewUser, address: &str, once: Option<&O
     .await
 }
 
-fn taken(field: &str) -> Error {
-    let slug = if field == "phone" { "phone-taken" } else { "email-taken" };
-    Error::Conflict { slug, detail: format!("Another account uses this {field}. Sign in instead.") }
+/// An account that nobody has signed in to, with what was given when its phone signed up again.
+fn signed_up_again(known: User, new: User) -> User {
+    User {
+        first_name: new.first_name,
+        last_name: new.last_name,
+        name_pronunciation: new.name_pronunciation,
+        unproven_email: new.unproven_email,
+        timezone: new.timezone,
+        locale: new.locale,
+        subscription_type: new.subscription_type,
+        updated_at: new.updated_at,
+        ..known
+    }
 }
 
 /// The answers of onboarding.
@@ -306,8 +313,12 @@ async fn check_charity(ivy: &Ivy, id: CharityId, wrong: &mut Vec<FieldError>) ->
 /// Changes of a user; `None` leaves a field as it is, the inner `None` empties it.
 #[derive(Debug, Clone, Default)]
 pub struct UserChanges {
+    /// Another one is the user's once its code comes back.
     pub email: Option<Option<Email>>,
+    pub email_code: Option<String>,
+    /// Another one is the user's once its code comes back.
     pub phone: Option<Phone>,
+    pub phone_code: Option<String>,
     pub first_name: Option<Text<80>>,
     pub last_name: Option<Option<Text<80>>>,
     pub name_pronunciation: Option<Option<Text<80>>>,
@@ -334,15 +345,26 @@ fn put<T>(field: &mut T, change: Option<T>) {
 }
 
 impl UserChanges {
-    fn name_a_contact(&self) -> bool {
-        self.phone.is_some() || self.email.as_ref().is_some_and(Option::is_some)
+    /// The contacts that the user does not have and wants.
+    fn wanted(&self, user: &User) -> Vec<Contact> {
+        let phone = self.phone.clone().filter(|phone| *phone != user.phone).map(Contact::Phone);
+        let email = self.email.clone().flatten().filter(|email| user.email.as_ref() != Some(email)).map(Contact::Email);
+        phone.into_iter().chain(email).collect()
+    }
+
+    fn codes(&self) -> contacts::Codes<'_> {
+        contacts::Codes { phone: self.phone_code.as_deref(), email: self.email_code.as_deref() }
     }
 
     fn apply(self, user: &mut User) {
-        put(&mut user.email, self.email);
-        if let Some(phone) = self.phone.filter(|phone| *phone != user.phone) {
-            user.phone = phone;
-            user.phone_proven_at = None;
+        if let Some(phone) = self.phone {
+            user.unproven_phone = (phone != user.phone).then_some(phone);
+        }
+        if let Some(email) = self.email {
+            if email.is_none() {
+                user.email = None;
+            }
+            user.unproven_email = email.filter(|email| user.email.as_ref() != Some(email));
         }
         put(&mut user.first_name, self.first_name);
         put(&mut user.last_name, self.last_name);
@@ -364,52 +386,57 @@ impl UserChanges {
     }
 }
 
-/// Changes a user. A new zone, window, day or preference plans what remains of today again. A new phone is nobody's until a
-/// link or code that was sent to it signs its owner in: calls that wait are cancelled, and none is planned before.
+/// Changes a user. A new zone, window, day or preference plans what remains of today again. A code goes to another phone or
+/// e-mail address, which is the user's once the code comes back, as `phone_code` or `email_code`.
 ///
 /// # Errors
-/// Conflicts `phone-taken`, `email-taken`; [`Error::Invalid`] for wrong values; [`Error::RateLimited`] after five changes of
-/// phone or e-mail address within 15 minutes, to free ones and to others alike.
+/// [`Error::Invalid`] for wrong values and codes; conflicts `phone-taken`, `email-taken` for what is proven, but another
+/// account's; [`Error::RateLimited`] after five wishes for another phone or address within 15 minutes, or five codes.
 pub async fn update_user(ivy: &Ivy, user: UserId, changes: UserChanges) -> Result<User, Error> {
     let mut wrong = Vec::new();
     wrong.extend(changes.obstacles.as_deref().and_then(too_many_obstacles));
+    wrong.extend(one_of_contact_and_code("phone_code", changes.phone.is_some(), changes.phone_code.is_some()));
+    wrong.extend(one_of_contact_and_code("email_code", changes.email.is_some(), changes.email_code.is_some()));
     if let Some(Some(id)) = changes.charity_id {
         check_charity(ivy, id, &mut wrong).await?;
     }
     if !wrong.is_empty() {
         return Err(Error::Invalid(wrong));
     }
-    if changes.name_a_contact() {
-        limit_contacts(ivy, user, &changes).await?;
+    contacts::limit_tries(ivy, user, changes.codes()).await?;
+    if changes.phone.is_some() || changes.email.is_some() {
+        let before = ivy.store.profile(user).await?.ok_or(Error::NotFound("user"))?.user;
+        contacts::limit_wishes(ivy, user, &changes.wanted(&before)).await?;
     }
     let changes = &changes;
     until_settled(ivy, || async move {
         let now = ivy.now();
         let me = as_written(ivy, user).await?;
+        let proven = contacts::check(ivy, me.user(), changes.codes()).await?;
+        let wanted = changes.wanted(me.user());
         let mut changed = me.user().clone();
         changed.resume_if_due(now);
         changes.clone().apply(&mut changed);
-        if changed == *me.user() {
+        let mut transaction = ivy.store.transaction();
+        for proof in proven {
+            proof.add(&mut transaction, &mut changed);
+        }
+        if changed == *me.user() && wanted.is_empty() {
             return Ok(changed);
         }
-        let mut transaction = ivy.store.transaction();
-        if changed.phone != me.user().phone {
-            withdraw_calls(ivy, &mut transaction, &me, None, PHONE_NOT_PROVEN, now).await?;
-        }
         let profile = add_changed_user(ivy, &mut transaction, &me, changed, now)?;
+        for contact in &wanted {
+            contacts::add_code(ivy, &mut transaction, &profile, contact, now)?;
+        }
         commit(transaction, profile).await
     })
     .await
 }
 
-/// Counts a change of phone or e-mail address before anybody looks whether the new one is free: who tries them to learn which
-/// have an account gets few answers, of either kind.
-async fn limit_contacts(ivy: &Ivy, user: UserId, changes: &UserChanges) -> Result<(), Error> {
-    let before = ivy.store.profile(user).await?.ok_or(Error::NotFound("user"))?.user;
-    let mut after = before.clone();
-    changes.clone().apply(&mut after);
-    let another = after.phone != before.phone || (after.email.is_some() && after.email != before.email);
-    if another { sign_in::limit(ivy, "contact_change", &user.to_string()).await } else { Ok(()) }
+/// The fault of a contact that comes along with a code: a code proves what was named before.
+#[must_use]
+pub fn one_of_contact_and_code(code_field: &'static str, contact: bool, code: bool) -> Option<FieldError> {
+    (contact && code).then(|| FieldError::new(code_field, "proves what was named before: send it without another one"))
 }
 
 /// The user as the table has them: to see what a change changes, also that a pause is over.
@@ -646,8 +673,10 @@ pub(crate) async fn withdraw_calls(
 async fn commit(transaction: Transaction<'_>, profile: Profile) -> Result<User, Error> {
     match transaction.commit().await {
         Ok(()) => Ok(User { version: profile.user.version + 1, ..profile.user }),
-        Err(error) if error.failed("phone") => Err(taken("phone")),
-        Err(error) if error.failed("email") => Err(taken("email")),
+        // Another change of the user was quicker: what it left shows when it is read again.
+        Err(error) if error.failed("user") => Err(contended(error)),
+        Err(error) if error.failed("phone") => Err(contacts::taken("phone")),
+        Err(error) if error.failed("email") => Err(contacts::taken("email")),
         Err(error) => Err(contended(error)),
     }
 }
@@ -705,7 +734,7 @@ pub(crate) fn add_changed_user(
     let moved = move_days(before, &mut profile.user, now);
     let after = &profile.user;
     transaction.user(&profile);
-    add_ownership(ivy, transaction, me, &profile);
+    contacts::add_ownership(ivy, transaction, me, &profile);
     let said = after.consents.by_purpose();
     // Ids of one moment have no order of their own: sorted, they keep the words in the order of their purposes.
     let mut ids = said.map(|_| ConsentId::generate(now));
@@ -741,33 +770,6 @@ pub(crate) fn add_changed_user(
         outbox::add(transaction, &Effect::PlanUser { user_id: after.id, dates, from: now }, now)?;
     }
     Ok(profile)
-}
-
-/// Who owns which phone and e-mail address. With an address go the link and code that were sent to it; with a phone goes
-/// WhatsApp's permission for free text, which the new number has not given.
-fn add_ownership(ivy: &Ivy, transaction: &mut Transaction<'_>, me: &Me, profile: &Profile) {
-    let (before, after) = (me.user(), &profile.user);
-    let keyring = ivy.store.keyring();
-    if after.phone != before.phone {
-        let old = Contact::Phone(before.phone.clone());
-        transaction
-            .own_phone(profile)
-            .release_phone(&keyring.phone_hash(&before.phone))
-            .forget_sign_in_request(&sign_in::contact_hash(ivy, &old));
-        let mut contact = me.contact.clone();
-        contact.sms_inbound_at = contact.sms_inbound_at.max(contact.whatsapp_inbound_at);
-        contact.whatsapp_inbound_at = None;
-        transaction.contact(after.id, &contact);
-    }
-    if after.email != before.email {
-        transaction.own_email(profile);
-        if let Some(email) = &before.email {
-            let old = Contact::Email(email.clone());
-            transaction
-                .release_email(&keyring.email_hash(email))
-                .forget_sign_in_request(&sign_in::contact_hash(ivy, &old));
-        }
-    }
 }
 
 /// Brings the streak's freeze in line with a pause that begins, changes, or ends.

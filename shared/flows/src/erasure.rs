@@ -21,7 +21,7 @@
 
 use std::time::Duration;
 
-use ivy_domain::{UserId, values::Contact};
+use ivy_domain::UserId;
 use ivy_providers::{ProviderError, retell::Retell, stripe::Stripe, twilio::Twilio};
 use ivy_store::{AuditEntry, Erasable, ErasableKind, Erasure, LedgerLine, Transaction};
 use jiff::{SignedDuration, Timestamp};
@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    Error, Ivy, accounts, messages, metrics,
+    Error, Ivy, accounts, contacts, messages, metrics,
     outbox::{self, Effect, json},
     ports::{Queue, Queues},
     retrying::{contended, until_settled},
@@ -126,7 +126,7 @@ pub async fn delete_user(ivy: &Ivy, user: UserId) -> Result<Receipt, Error> {
         };
         let mut transaction = ivy.store.transaction();
         transaction.close_account(&me.profile).erasure(user, &erasure);
-        release_contacts(ivy, &mut transaction, me.user());
+        contacts::release_all(ivy, &mut transaction, me.user());
         for session in sessions.iter().take(MOST_SESSIONS) {
             transaction.end_session(session);
         }
@@ -148,21 +148,6 @@ pub async fn delete_user(ivy: &Ivy, user: UserId) -> Result<Receipt, Error> {
         Ok(Receipt::from(&erasure))
     })
     .await
-}
-
-/// Phone and e-mail address are free at once, and the links sent to them open nothing.
-fn release_contacts(ivy: &Ivy, transaction: &mut Transaction<'_>, user: &ivy_domain::User) {
-    let keyring = ivy.store.keyring();
-    let phone = Contact::Phone(user.phone.clone());
-    transaction
-        .release_phone(&keyring.phone_hash(&user.phone))
-        .forget_sign_in_request(&sign_in::contact_hash(ivy, &phone));
-    if let Some(email) = &user.email {
-        let contact = Contact::Email(email.clone());
-        transaction
-            .release_email(&keyring.email_hash(email))
-            .forget_sign_in_request(&sign_in::contact_hash(ivy, &contact));
-    }
 }
 
 /// Erases a person whose account is closed, or a good part of what is left of them.

@@ -176,6 +176,7 @@ fn profile(user: &User) -> Value {
         .collect();
     json!({
         "id": user.id, "email": user.email, "phone": user.phone, "phone_proven_at": user.phone_proven_at,
+        "unproven_email": user.unproven_email, "unproven_phone": user.unproven_phone,
         "first_name": user.first_name, "last_name": user.last_name, "name_pronunciation": user.name_pronunciation,
         "timezone": user.timezone,
         "day_start": user.day_start, "locale": user.locale, "subscription_type": user.subscription_type.name(),
@@ -282,8 +283,7 @@ fn receipted(receipt: &Receipt) -> Value {
 fn message(message: &Message) -> Value {
     let said = message.body.as_ref().map(|body| body.as_str().to_owned());
     // A link that still opens a session is a key, and keys are not shown.
-    let says =
-        message.notice.as_ref().filter(|notice| !matches!(notice, Notice::SignInLink { .. })).map(Notice::render);
+    let says = message.notice.as_ref().filter(|notice| !notice.is_credential()).map(Notice::render);
     json!({
         "id": message.id, "direction": message.direction, "via": message.via, "kind": message.kind,
         "template": message.notice.as_ref().and_then(Notice::template_name), "content": said.or(says),

@@ -15,6 +15,7 @@ pub mod calls;
 pub mod carrier;
 pub mod clock;
 pub mod completions;
+mod contacts;
 mod conversation;
 pub mod dialling;
 pub mod digests;

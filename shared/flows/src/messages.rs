@@ -20,7 +20,7 @@
 use std::time::Duration;
 
 use ivy_domain::{
-    AdminId, CallId, MessageId, Phone, Text, UserId, WorkoutId, days,
+    AdminId, CallId, Email, MessageId, Phone, Text, UserId, WorkoutId, days,
     message::{Message, MessageDirection, MessageKind, MessageStatus, Notice, Via},
 };
 use ivy_providers::{
@@ -33,7 +33,7 @@ use jiff::{SignedDuration, Timestamp};
 use url::Url;
 
 use crate::{
-    Error, Ivy, accounts, audit, calls,
+    Error, Ivy, audit, calls,
     idempotency::Once,
     inbound, metrics,
     outbox::{self, Effect, MessageToSend, json},
@@ -493,8 +493,7 @@ fn unwanted(me: &Me, message: &Message, now: Timestamp) -> Option<&'static str> 
         return Some("heard_meanwhile");
     }
     if !is_asked_for(me, message) && !me.user().may_be_messaged_by(message.via) {
-        let proven = me.user().phone_proven_at.is_some();
-        return Some(if proven { "no_consent" } else { accounts::PHONE_NOT_PROVEN });
+        return Some("no_consent");
     }
     match &message.notice {
         Some(Notice::MorningPlan { due_at, .. } | Notice::EveningCheck { due_at, .. }) => {
@@ -506,7 +505,7 @@ fn unwanted(me: &Me, message: &Message, now: Timestamp) -> Option<&'static str> 
 
 /// Whether a message needs no consent: the user asked for it, and has not said since that they want no more here.
 fn is_asked_for(me: &Me, message: &Message) -> bool {
-    if matches!(message.notice, Some(Notice::SignInLink { .. })) {
+    if message.notice.as_ref().is_some_and(Notice::is_credential) {
         return true;
     }
     let withdrawn_at = me.user().messages_withdrawn_at(message.via);
@@ -517,7 +516,7 @@ fn is_asked_for(me: &Me, message: &Message) -> bool {
 fn quiet_until(me: &Me, message: &Message, now: Timestamp) -> Option<Timestamp> {
     let zone = &me.user().timezone;
     let answers = message.answers_inbound_at.is_some_and(|at| now.duration_since(at) <= ANSWERS_AT_ONCE);
-    let asked_for = matches!(message.notice, Some(Notice::SignInLink { .. }));
+    let asked_for = message.notice.as_ref().is_some_and(Notice::is_credential);
     // In place of a call, in the user's own window, as the call would be.
     let in_window = match &message.notice {
         Some(Notice::MorningPlan { due_at, .. } | Notice::EveningCheck { due_at, .. }) => now >= *due_at,
@@ -530,7 +529,11 @@ async fn hand_over(senders: Senders<'_>, me: &Me, message: &Message, now: Timest
     let Some(notice) = &message.notice else {
         return Err(ProviderError::Rejected { status: 0, code: None, class: Class::InvalidRequest });
     };
-    let phone = me.user().phone.as_str();
+    let wanted = match notice {
+        Notice::ContactCode { contact, .. } => Some(contact.as_str()),
+        _ => None,
+    };
+    let phone = wanted.unwrap_or(me.user().phone.as_str());
     match message.via {
         Via::Whatsapp => {
             let message = WhatsAppMessage {
@@ -552,12 +555,12 @@ async fn hand_over(senders: Senders<'_>, me: &Me, message: &Message, now: Timest
             senders.twilio.send_sms(phone, &notice.render(), callback.as_ref()).await.map(|sent| sent.sid)
         }
         Via::Email => {
-            let Some(email) = &me.user().email else {
+            let Some(email) = wanted.or(me.user().email.as_ref().map(Email::as_str)) else {
                 return Err(ProviderError::Rejected { status: 0, code: None, class: Class::InvalidNumber });
             };
             let mail = Mail {
-                to: email.as_str().to_owned(),
-                subject: "Your Ivy sign-in link".to_owned(),
+                to: email.to_owned(),
+                subject: if wanted.is_some() { "Your Ivy code" } else { "Your Ivy sign-in link" }.to_owned(),
                 text: notice.render(),
                 message_id: message.id.to_string(),
             };

@@ -36,7 +36,7 @@ const PAGE: u32 = 25;
 /// The cause of a call that a change of the user withdrew.
 const REPLANNED: &str = "replanned";
 /// Causes of calls that something withdrew which can be taken back: then the calls come back.
-const WITHDRAWN: [&str; 4] = [REPLANNED, accounts::PAUSED, accounts::CONSENT_WITHDRAWN, accounts::PHONE_NOT_PROVEN];
+const WITHDRAWN: [&str; 3] = [REPLANNED, accounts::PAUSED, accounts::CONSENT_WITHDRAWN];
 /// For so many days back it is asked whether an onboarding call rang: every week has calls.
 const TRIED_DAYS: i32 = 7;
 /// When a user is looked at again because one of their calls was under way; retries come half an hour after an attempt.

@@ -4,8 +4,8 @@
 //!   or the code uses up both; five wrong codes use it up as well.
 //! - Whether an account exists shows neither in the answer nor in the work: an unknown contact gets a decoy request that
 //!   nothing opens, written in a transaction of the same size.
-//! - A link or code that was sent to the user's phone proves the phone when it signs them in. Before that Ivy neither rings nor
-//!   writes to it, whatever else was agreed to: anybody can sign up with anybody's number, and sign in by an e-mail address.
+//! - Only what is proven signs in ([`crate::contacts`]). The first sign-in, by the link that was sent to the phone, proves the
+//!   phone; an e-mail address is proven later, from a session.
 //! - A refresh token is `user.session.number.key.mac`: the token key named in it made the mac, and every live key verifies
 //!   ([`ivy_store::TokenKey`]). Only the newest number of a session is good. For 20 seconds after its rotation
 //!   each older one gets the *same* successor (parallel tabs), also when that was rotated meanwhile; any later use means that a
@@ -17,7 +17,7 @@
 
 use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
 use ivy_domain::{
-    MessageId, SessionId, UserId,
+    MessageId, SessionId, User, UserId,
     message::{Notice, Via},
     values::Contact,
 };
@@ -26,7 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    Error, Ivy, accounts,
+    Error, Ivy, contacts,
     messages::{self, Outgoing},
     outbox::{self, Effect},
     retrying::{contended, until_settled},
@@ -102,6 +102,10 @@ fn random_hex(bytes: &mut [u8]) -> Result<String, Error> {
     Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 
+pub(crate) fn random_code() -> String {
+    format!("{:06}", Uuid::new_v4().as_u128() % 1_000_000)
+}
+
 /// Adds a sign-in request to a transaction, and the message that carries its link and code; without a user, a decoy.
 pub(crate) fn add_request(
     ivy: &Ivy,
@@ -112,7 +116,7 @@ pub(crate) fn add_request(
 ) -> Result<(), Error> {
     let hash = contact_hash(ivy, contact);
     let secret = random_hex(&mut [0; 24])?;
-    let code = format!("{:06}", Uuid::new_v4().as_u128() % 1_000_000);
+    let code = random_code();
     let request = SignInRequest {
         user_id: profile.map(|profile| profile.user.id),
         link_hash: ivy.store.keyring().keyed_hash("sign-in-link", &secret),
@@ -249,28 +253,36 @@ async fn open_session(
     let mut transaction = ivy.store.transaction();
     transaction.use_sign_in_request(hash, request).session(&session);
     if proves_the_phone(ivy, hash, &profile) {
-        add_proof(ivy, &mut transaction, user, now).await?;
+        add_proof(ivy, &mut transaction, profile, now).await?;
     }
     transaction.commit().await.map_err(contended)?;
     Ok(grant(ivy, &session, session.current))
 }
 
-/// Whether a request went to the very phone that the user has now, which nobody has proven yet.
+/// Whether a request went to the phone that somebody signed up with, and nobody has proven it yet.
 fn proves_the_phone(ivy: &Ivy, hash: &str, profile: &Profile) -> bool {
     let phone = Contact::Phone(profile.user.phone.clone());
     profile.user.phone_proven_at.is_none() && contact_hash(ivy, &phone) == hash
 }
 
-/// Adds to a sign-in that the phone is proven the user's; what remains of the day is planned with it. Sessions from before end:
-/// whoever opened them has not shown that the phone is theirs.
-async fn add_proof(ivy: &Ivy, transaction: &mut Transaction<'_>, user: UserId, now: Timestamp) -> Result<(), Error> {
-    let me = ivy.store.me(user).await?.ok_or(Error::Unauthorized)?;
-    end_all_sessions(ivy, user).await?;
-    let mut changed = me.user().clone();
-    changed.resume_if_due(now);
-    changed.phone_proven_at = Some(now);
-    accounts::add_changed_user(ivy, transaction, &me, changed, now)?;
-    tracing::info!(event = "phone_proven", user_id = %user);
+/// Adds to a first sign-in that the phone is proven the user's. A code goes to the e-mail address that they signed up with.
+async fn add_proof(
+    ivy: &Ivy,
+    transaction: &mut Transaction<'_>,
+    profile: Profile,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let profile = Profile { user: User { phone_proven_at: Some(now), updated_at: now, ..profile.user }, ..profile };
+    transaction.user(&profile);
+    if let Some(email) = profile.user.unproven_email.clone().map(Contact::Email) {
+        match limit_links(ivy, &email).await {
+            Ok(()) => contacts::add_code(ivy, transaction, &profile, &email, now)?,
+            // Somebody signs up with it again and again. Its owner can ask for a code later.
+            Err(Error::RateLimited { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    tracing::info!(event = "phone_proven", user_id = %profile.user.id);
     Ok(())
 }
 

@@ -410,6 +410,16 @@ pub struct SignInRequest {
     pub version: u64,
 }
 
+/// An outstanding code that was sent to a phone or an e-mail address which its user wants to have.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContactCode {
+    pub code_hash: String,
+    pub tries_left: u32,
+    /// Unix seconds; the table's TTL attribute.
+    pub expires_at: i64,
+    pub version: u64,
+}
+
 /// An operator or a company's admin. Whose e-mail address it is stands in its key alone, as a keyed hash.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct AdminAccount {
@@ -500,11 +510,15 @@ pub(crate) fn from_item<T: DeserializeOwned>(entity: &'static str, item: Item) -
     serde_dynamo::from_item(item).map_err(|e| StoreError::unreadable(entity, e))
 }
 
-/// A profile's item: the phone sealed, the salt and the phone's hash beside it.
+/// A profile's item: the phones sealed, the salt beside them.
 pub(crate) fn profile_item(profile: &Profile) -> Result<Item, StoreError> {
     let mut item = to_item("user", &profile.user)?;
-    let sealed = profile.cipher.seal("phone", profile.user.phone.as_str())?;
-    item.insert("phone".to_owned(), AttributeValue::S(sealed));
+    let phones = [("phone", Some(&profile.user.phone)), ("unproven_phone", profile.user.unproven_phone.as_ref())];
+    for (name, phone) in phones {
+        if let Some(phone) = phone {
+            item.insert(name.to_owned(), AttributeValue::S(profile.cipher.seal(name, phone.as_str())?));
+        }
+    }
     item.insert("salt".to_owned(), AttributeValue::S(profile.cipher.salt().to_owned()));
     Ok(item)
 }
@@ -516,5 +530,9 @@ pub(crate) fn profile_from(mut item: Item, keyring: &Keyring) -> Result<Profile,
     let cipher = keyring.user_cipher(id, string_of(&item, "salt").ok_or_else(missing)?);
     let phone = cipher.open("phone", string_of(&item, "phone").ok_or_else(missing)?)?;
     item.insert("phone".to_owned(), AttributeValue::S(phone));
+    if let Some(sealed) = string_of(&item, "unproven_phone") {
+        let phone = cipher.open("unproven_phone", sealed)?;
+        item.insert("unproven_phone".to_owned(), AttributeValue::S(phone));
+    }
     Ok(Profile { user: from_item("user", item)?, cipher })
 }

@@ -15,6 +15,7 @@
 //! | receipt of a month: sums by charity and giver | `USER#<id>` | `RECEIPT#<yyyy-mm>` | gsi2 `RECEIPTS#<yyyy-mm>#<shard>` / user id |
 //! | message | `USER#<id>` | `MESSAGE#<id>` | |
 //! | score, life marker | `USER#<id>` | `SCORE#<id>`, `MARKER#<id>` | |
+//! | code sent to a phone or address that the user wants to have | `USER#<id>` | `CODE#phone`, `CODE#email` | TTL 15 minutes |
 //! | session family | `USER#<id>` | `SESSION#<id>` | TTL |
 //! | word on a consent | `USER#<id>` | `CONSENT#<id>` | |
 //! | erasure asked for, then its tombstone | `USER#<id>` | `ERASURE` | |
@@ -52,7 +53,7 @@
 
 use ivy_domain::{
     CallId, CharityId, CompanyId, ConsentId, DonationId, MarkerId, MessageId, ScoreId, SessionId, UserId, WorkoutId,
-    ids::stable_hash,
+    ids::stable_hash, values::Contact,
 };
 use jiff::civil::Date;
 
@@ -261,6 +262,16 @@ pub fn admin_account(email_hash: &str) -> Key {
 #[must_use]
 pub fn sign_in_request(contact_hash: &str) -> Key {
     Key::new(format!("MAGIC#{contact_hash}"), "LINK")
+}
+
+/// Of a user's outstanding code for a phone or an e-mail address.
+#[must_use]
+pub fn contact_code(user: UserId, contact: &Contact) -> Key {
+    let kind = match contact {
+        Contact::Phone(_) => "phone",
+        Contact::Email(_) => "email",
+    };
+    Key::new(user_partition(user), format!("CODE#{kind}"))
 }
 
 #[must_use]

@@ -22,8 +22,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 pub use crypto::{Keyring, TokenKey, UserCipher};
 pub use entities::{
-    AdminAccount, Agenda, Asked, Contact, IdempotencyRecord, Line, Me, MessageOwner, Profile, Progress, Question,
-    Rescheduled, Session, SignInRequest, Slot, StoredCall, Told, ToldLog, Transcript, is_called,
+    AdminAccount, Agenda, Asked, Contact, ContactCode, IdempotencyRecord, Line, Me, MessageOwner, Profile, Progress,
+    Question, Rescheduled, Session, SignInRequest, Slot, StoredCall, Told, ToldLog, Transcript, is_called,
 };
 pub use error::StoreError;
 pub use history::{CALLED_AHEAD, Days, MarkerEntry, Receipt, ReceiptLine, ScoreEntry, Span};

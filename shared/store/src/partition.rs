@@ -231,7 +231,7 @@ fn exported(item: Item, cipher: &UserCipher) -> Result<Option<Exported>, StoreEr
         // The present state is read as such, and a call brings its transcript.
         "user" | "progress" | "wallet" | "counters" | "contact" | "transcript" => return Ok(None),
         // Where a workout went; a lease; an answer kept for a repeat; a wish that is being carried out.
-        "moved" | "line" | "idempotency" | "erasure" => return Ok(None),
+        "moved" | "line" | "idempotency" | "contact_code" | "erasure" => return Ok(None),
         "deleted_workout" => return Ok(None),
         other => return Err(StoreError::unreadable("item", format!("the export does not know {other}"))),
     }))

@@ -8,14 +8,14 @@ use aws_sdk_dynamodb::{
 };
 use ivy_domain::{
     CallId, CharityId, CompanyId, Email, MessageId, SessionId, UserId, WorkoutId, charity::Charity, company::Company,
-    message::Message, workout::Workout,
+    message::Message, values, workout::Workout,
 };
 use jiff::{Timestamp, civil::Date};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AdminAccount, Contact, IdempotencyRecord, Item, Line, Me, MessageOwner, Profile, Session, SignInRequest, Slot,
-    Store, StoreError, StoredCall, Transcript, UserCipher,
+    AdminAccount, Contact, ContactCode, IdempotencyRecord, Item, Line, Me, MessageOwner, Profile, Session,
+    SignInRequest, Slot, Store, StoreError, StoredCall, Transcript, UserCipher,
     entities::{entity_of, from_item, is_in_time, profile_from, string_of},
     keys::{self, Key},
 };
@@ -315,12 +315,15 @@ impl Store {
     }
 
     /// Who owns a phone number or an e-mail address, by its keyed hash.
-    pub async fn contact_owner(&self, contact: &ivy_domain::values::Contact) -> Result<Option<UserId>, StoreError> {
-        let key = match contact {
-            ivy_domain::values::Contact::Phone(phone) => keys::phone_owner(&self.keyring.phone_hash(phone)),
-            ivy_domain::values::Contact::Email(email) => keys::email_owner(&self.keyring.email_hash(email)),
-        };
-        self.owner_at(key).await
+    pub async fn contact_owner(&self, contact: &values::Contact) -> Result<Option<UserId>, StoreError> {
+        self.owner_at(self.contact_owner_key(contact)).await
+    }
+
+    pub(crate) fn contact_owner_key(&self, contact: &values::Contact) -> Key {
+        match contact {
+            values::Contact::Phone(phone) => keys::phone_owner(&self.keyring.phone_hash(phone)),
+            values::Contact::Email(email) => keys::email_owner(&self.keyring.email_hash(email)),
+        }
     }
 
     async fn owner_at(&self, key: Key) -> Result<Option<UserId>, StoreError> {
@@ -336,6 +339,15 @@ impl Store {
 
     pub async fn sign_in_request(&self, contact_hash: &str) -> Result<Option<SignInRequest>, StoreError> {
         self.get_as("sign_in", keys::sign_in_request(contact_hash)).await
+    }
+
+    /// The code that was sent to a contact which a user wants to have.
+    pub async fn contact_code(
+        &self,
+        user: UserId,
+        contact: &values::Contact,
+    ) -> Result<Option<ContactCode>, StoreError> {
+        self.get_as("contact_code", keys::contact_code(user, contact)).await
     }
 
     /// A session of a user who is still there. One batch.

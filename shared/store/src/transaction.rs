@@ -14,6 +14,7 @@ use ivy_domain::{
     days,
     message::Message,
     stats::Counters,
+    values,
     wallet::{Donation, Wallet},
     workout::{Workout, WorkoutStatus},
 };
@@ -21,9 +22,9 @@ use jiff::{Timestamp, civil::Date};
 use serde::Serialize;
 
 use crate::{
-    AdminAccount, AuditEntry, ConsentWord, Contact, Erasure, IdempotencyRecord, Item, LedgerLine, Line, MarkerEntry,
-    MessageOwner, Profile, Progress, ScoreEntry, Session, SignInRequest, Slot, Store, StoreError, StoredCall,
-    Transcript, UserCipher,
+    AdminAccount, AuditEntry, ConsentWord, Contact, ContactCode, Erasure, IdempotencyRecord, Item, LedgerLine, Line,
+    MarkerEntry, MessageOwner, Profile, Progress, ScoreEntry, Session, SignInRequest, Slot, Store, StoreError,
+    StoredCall, Transcript, UserCipher,
     entities::{profile_item, to_item},
     history::receipt_sums,
     keys::{self, Key},
@@ -209,25 +210,23 @@ impl Transaction<'_> {
 
     /// Claims a phone number for a user; fails as `phone` if somebody has it.
     pub fn own_phone(&mut self, profile: &Profile) -> &mut Self {
-        let hash = self.store.keyring().phone_hash(&profile.user.phone);
-        let item = HashMap::from([("user_id".to_owned(), string(profile.user.id))]);
-        self.put("phone", keys::phone_owner(&hash), Ok(item), &Expect::Nothing)
+        self.own_contact("phone", &values::Contact::Phone(profile.user.phone.clone()), profile.user.id)
     }
 
     /// Claims an e-mail address for a user; fails as `email` if somebody has it.
     pub fn own_email(&mut self, profile: &Profile) -> &mut Self {
         let Some(email) = &profile.user.email else { return self };
-        let hash = self.store.keyring().email_hash(email);
-        let item = HashMap::from([("user_id".to_owned(), string(profile.user.id))]);
-        self.put("email", keys::email_owner(&hash), Ok(item), &Expect::Nothing)
+        self.own_contact("email", &values::Contact::Email(email.clone()), profile.user.id)
     }
 
-    pub fn release_phone(&mut self, hash: &str) -> &mut Self {
-        self.delete("old_phone", keys::phone_owner(hash))
+    fn own_contact(&mut self, name: &'static str, contact: &values::Contact, user: UserId) -> &mut Self {
+        let item = HashMap::from([("user_id".to_owned(), string(user))]);
+        self.put(name, self.store.contact_owner_key(contact), Ok(item), &Expect::Nothing)
     }
 
-    pub fn release_email(&mut self, hash: &str) -> &mut Self {
-        self.delete("old_email", keys::email_owner(hash))
+    /// Lets a phone number or an e-mail address go.
+    pub fn release_contact(&mut self, contact: &values::Contact) -> &mut Self {
+        self.delete("old_contact", self.store.contact_owner_key(contact))
     }
 
     fn delete(&mut self, name: &'static str, key: Key) -> &mut Self {
@@ -633,6 +632,21 @@ impl Transaction<'_> {
     /// Uses up a sign-in request; fails as `sign_in` if another was quicker.
     pub fn use_sign_in_request(&mut self, contact_hash: &str, request: &SignInRequest) -> &mut Self {
         self.delete_version("sign_in", keys::sign_in_request(contact_hash), request.version)
+    }
+
+    /// A new code for a contact that a user wants to have; it replaces the one before.
+    pub fn contact_code(&mut self, user: UserId, contact: &values::Contact, code: &ContactCode) -> &mut Self {
+        self.put_entity("contact_code", keys::contact_code(user, contact), code, &Expect::Anything)
+    }
+
+    /// Counts a wrong try on a code that nobody touched meanwhile.
+    pub fn contact_code_try(&mut self, user: UserId, contact: &values::Contact, code: &ContactCode) -> &mut Self {
+        self.put_entity("contact_code", keys::contact_code(user, contact), code, &Expect::Version(code.version))
+    }
+
+    /// Uses up a code; fails as `contact_code` if another was quicker.
+    pub fn use_contact_code(&mut self, user: UserId, contact: &values::Contact, code: &ContactCode) -> &mut Self {
+        self.delete_version("contact_code", keys::contact_code(user, contact), code.version)
     }
 
     /// Keeps the answer to a request with an `Idempotency-Key`; fails as `idempotency` if a twin was quicker.

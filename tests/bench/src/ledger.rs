@@ -80,7 +80,7 @@ struct Least {
 }
 
 /// What the words of `least.tsv` mean.
-const WORDS: [(&str, &str); 17] = [
+const WORDS: [(&str, &str); 18] = [
     (
         "batch",
         "a batch rounds each item up to a unit of its own; the state of a user in one query would be one unit, but brings no item of another prefix, and would be a second round trip",
@@ -108,6 +108,7 @@ const WORDS: [(&str, &str); 17] = [
         "record",
         "what is kept to answer for it later: audit entries, words on consents, what an agent was told, sessions that end",
     ),
+    ("code", "the code that was sent to another phone or address, kept until it comes back"),
     ("message", "the message that follows, written down with its cause so that it is sent once and can be shown"),
     ("lease", "the slot and the user's line, so that nobody is rung twice and the provider's limit holds"),
 ];

@@ -111,6 +111,8 @@ fn pro_user(id: UserId, zone: &Zone, now: Timestamp) -> User {
         email: None,
         phone: "+447700900000".parse().unwrap(),
         phone_proven_at: Some(now),
+        unproven_email: None,
+        unproven_phone: None,
         first_name: "Nobody".parse().unwrap(),
         last_name: None,
         name_pronunciation: None,

@@ -32,7 +32,7 @@ enum Expected {
 use Expected::{Again, Done, Failed, Status};
 
 /// In the order in which they run: what is made first is used later.
-const TABLE: [(&str, &str, Expected); 178] = [
+const TABLE: [(&str, &str, Expected); 180] = [
     ("health", "get", Status(200)),
     ("api-docs", "document", Status(200)),
     ("api-docs", "page", Status(200)),
@@ -71,6 +71,8 @@ const TABLE: [(&str, &str, Expected); 178] = [
     ("get-user", "token-of-another-service", Status(401)),
     ("update-user", "new-goal", Status(200)),
     ("update-user", "null-first-name", Status(422)),
+    ("update-user", "code-of-nothing", Status(422)),
+    ("update-user", "another-email", Status(200)),
     ("pause-user", "until-a-date", Status(200)),
     ("pause-user", "active-is-no-reason", Status(422)),
     ("resume-user", "own", Status(200)),

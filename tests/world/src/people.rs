@@ -224,6 +224,20 @@ impl Person {
         world.settle().await;
     }
 
+    /// Has another phone: it is named, and its code comes back.
+    pub async fn moves_to(&self, world: &World, phone: &str) -> Value {
+        self.client.patch("/api/users/me", json!({"phone": phone}), 200).await;
+        world.settle().await;
+        self.client.patch("/api/users/me", json!({"phone_code": world.code_for(phone)}), 200).await
+    }
+
+    /// Has an e-mail address: it is named, and its code comes back.
+    pub async fn can_be_mailed(&self, world: &World, email: &str) -> Value {
+        self.client.patch("/api/users/me", json!({"email": email}), 200).await;
+        world.settle().await;
+        self.client.patch("/api/users/me", json!({"email_code": world.mailed_code(email)}), 200).await
+    }
+
     /// Plans a workout and answers its id.
     pub async fn plan(&self, activity: &str, time: jiff::Timestamp) -> String {
         let body = json!({"planned_activity": activity, "planned_time": time, "planned_duration_minutes": 30});

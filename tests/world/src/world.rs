@@ -95,6 +95,12 @@ impl Default for Setup {
     }
 }
 
+/// The first six-digit number of a text.
+fn code_in(text: &str) -> Option<String> {
+    let mut words = text.split_whitespace().map(|word| word.trim_matches(|c: char| c.is_ascii_punctuation()));
+    words.find(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit())).map(str::to_owned)
+}
+
 impl World {
     /// A world on Monday 23 November 2026, 06:00 in London.
     pub async fn new() -> Self {
@@ -217,11 +223,18 @@ impl World {
     #[must_use]
     pub fn code_for(&self, phone: &str) -> String {
         let messages = self.simulators.handset(phone);
-        let code = |text: &str| {
-            let mut words = text.split_whitespace().map(|word| word.trim_matches(|c: char| c.is_ascii_punctuation()));
-            words.find(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit())).map(str::to_owned)
-        };
-        messages.iter().rev().find_map(|message| code(&message.text)).expect("a code arrived at the handset")
+        messages.iter().rev().find_map(|message| code_in(&message.text)).expect("a code arrived at the handset")
+    }
+
+    /// The six-digit code in the newest mail to an address.
+    ///
+    /// # Panics
+    /// When there is none.
+    #[must_use]
+    pub fn mailed_code(&self, email: &str) -> String {
+        let mails = self.mailer.sent();
+        let mut to_them = mails.iter().rev().filter(|mail| mail.to == email);
+        to_them.find_map(|mail| code_in(&mail.text)).expect("a code was mailed")
     }
 
     fn set_time(&self, now: Timestamp) {

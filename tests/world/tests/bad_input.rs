@@ -286,7 +286,10 @@ async fn every_documented_body_is_tried_with_every_field() {
             let schema = schema["oneOf"].as_array().and_then(|either| either.first()).unwrap_or(schema);
             let place = schema["$ref"].as_str().unwrap().strip_prefix('#').unwrap();
             let fields = document.pointer(place).unwrap()["properties"].as_object().unwrap();
-            assert_eq!(names(route.body.as_object().unwrap()), names(fields), "{id}");
+            let mut documented = names(fields);
+            // A code does not go with what it proves: `contacts.rs` tries them.
+            documented.retain(|field| id != "update-user" || !["email_code", "phone_code"].contains(&field.as_str()));
+            assert_eq!(names(route.body.as_object().unwrap()), documented, "{id}");
         }
     }
     let tried: BTreeSet<String> = setting.routes().iter().map(|route| route.operation.to_owned()).collect();

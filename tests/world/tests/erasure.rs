@@ -55,9 +55,8 @@ async fn lived(world: &World) -> Person {
     let person = person.signing_up("last_name", json!("Qxlast")).signing_up("email", json!("qxmail@example.com"));
     let person = person.onboarding("minimum_action", json!("Qxminimum")).onboarding("gift_frame", json!("Qxgift"));
     let person = person.onboarding("why_started", json!("Qxwhy")).onboarding("obstacles", json!(["Qxobstacle"]));
-    // The first link goes by mail; the code for signing in is asked for by SMS.
-    let mara = Box::pin(person.signing_up("email", json!(null)).join(world)).await;
-    mara.client.patch("/api/users/me", json!({"email": "qxmail@example.com"}), 200).await;
+    let mara = Box::pin(person.join(world)).await;
+    mara.client.patch("/api/users/me", json!({"email_code": world.mailed_code("qxmail@example.com")}), 200).await;
     pays_by_stripe(world, mara.id).await;
     world.simulators.set_persona(PHONE, Persona::Answers(script()));
     world.advance_to(at("10:00")).await;

@@ -128,6 +128,8 @@ pub(crate) fn somebody(tier: Tier) -> Result<User, Failure> {
         email: None,
         phone: "+447700900001".parse().because("a phone number")?,
         phone_proven_at: Some(onboarded_at),
+        unproven_email: None,
+        unproven_phone: None,
         first_name: "Mara".to_owned().try_into().because("a name")?,
         last_name: None,
         name_pronunciation: None,

@@ -88,6 +88,11 @@ async fn users(bench: &Bench, mara: &Person) {
     bench.request(("update-user", "name"), &mara.client, me, patch, 200).await;
     let patch = Some(json!({"weekly_goal": 4, "timezone": "Europe/Dublin"}));
     bench.request(("update-user", "time zone"), &mara.client, me, patch, 200).await;
+    let (email, patch) = ("mara.lane@example.com", Some(json!({"email": "mara.lane@example.com"})));
+    bench.request(("update-user", "another e-mail address"), &mara.client, me, patch, 200).await;
+    bench.world.settle().await;
+    let patch = Some(json!({"email_code": bench.world.mailed_code(email)}));
+    bench.request(("update-user", "its code"), &mara.client, me, patch, 200).await;
     bench.request(("export-user", "first page"), &mara.client, "/api/users/me/export", None, 200).await;
     let less = Some(json!({"calls": true, "messages": false, "data_processing": true}));
     bench.request(("set-consents", "withdrawn"), &new.client, "/api/users/me/consents", less, 200).await;

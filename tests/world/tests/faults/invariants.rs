@@ -908,9 +908,7 @@ fn planned_calls_ring(seen: &Seen) -> Vec<String> {
         let ids: Vec<String> =
             EVENINGS.iter().map(|call_type| call_id(planned.user, date, *call_type).to_string()).collect();
         let calls: Vec<&Value> = seen.of("call").filter(|call| ids.iter().any(|id| text(call, "id") == id)).collect();
-        let withdrawn = |call: &Value| {
-            matches!(text(call, "cause"), "replanned" | "paused" | "consent_withdrawn" | "phone_not_proven")
-        };
+        let withdrawn = |call: &Value| matches!(text(call, "cause"), "replanned" | "paused" | "consent_withdrawn");
         let told = |call: &&&Value| amount(call, "attempts") > 0 || (call["cause"].is_string() && !withdrawn(call));
         if !calls.iter().any(|call| told(&call)) {
             let states: Vec<String> =
