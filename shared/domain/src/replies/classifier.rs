@@ -71,7 +71,7 @@ pub fn judge(weights: &[u8], text: &str, intent: Intent) -> Intent {
     }
 }
 
-/// Words and pairs of them, and pieces of two to five letters of each word, as buckets: sorted, each once. A bucket is the head of
+/// Words, pairs of them side by side and with one between, and pieces of two to five letters of each word, as buckets: sorted, each once. A bucket is the head of
 /// an FNV-1a hash. Case, accents, apostrophes and ASCII marks around the text are ignored; marks within it are words, as emoji are, and
 /// so is a question mark at its end.
 #[must_use]
@@ -90,6 +90,7 @@ fn features_of(words: &[String]) -> Vec<usize> {
     }
     let framed: Vec<&str> = ["^"].into_iter().chain(words.iter().map(String::as_str)).chain(["$"]).collect();
     found.extend(framed.windows(2).map(|pair| bucket(&format!("w {} {}", pair[0], pair[1]))));
+    found.extend(framed.windows(3).map(|run| bucket(&format!("s {} {}", run[0], run[2]))));
     found.into_iter().collect()
 }
 
