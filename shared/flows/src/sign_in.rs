@@ -4,7 +4,7 @@
 //!   or the code uses up both; five wrong codes use it up as well.
 //! - Whether an account exists shows neither in the answer nor in the work: an unknown contact gets a decoy request that
 //!   nothing opens, written in a transaction of the same size.
-//! - Only what is proven signs in ([`crate::contacts`]). The first sign-in, by the link that was sent to the phone, proves the
+//! - Only what is proven signs in (`contacts.rs`). The first sign-in, by the link that was sent to the phone, proves the
 //!   phone; an e-mail address is proven later, from a session.
 //! - A refresh token is `user.session.number.key.mac`: the token key named in it made the mac, and every live key verifies
 //!   ([`ivy_store::TokenKey`]). Only the newest number of a session is good. For 20 seconds after its rotation
