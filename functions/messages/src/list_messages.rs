@@ -58,7 +58,7 @@ impl From<&Message> for MessageView {
             template: message.notice.as_ref().and_then(Notice::template_name),
             content: said.or(says),
             status: message.status.name(),
-            failure: message.failure.clone(),
+            failure: message.failure_for_user().map(str::to_owned),
             call_id: message.call_id,
             created_at: message.created_at,
             updated_at: message.updated_at,

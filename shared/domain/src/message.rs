@@ -424,6 +424,15 @@ pub struct Message {
     pub version: u64,
 }
 
+impl Message {
+    /// Why it failed, as its user may know it: of a contact that is not theirs they learn nothing.
+    #[must_use]
+    pub fn failure_for_user(&self) -> Option<&str> {
+        let elsewhere = matches!(self.notice, Some(Notice::ContactCode { .. }));
+        self.failure.as_deref().filter(|_| !elsewhere)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -520,6 +520,28 @@ pub(crate) async fn pause_after_call(ivy: &Ivy, user: UserId, call: CallId) -> R
     .await
 }
 
+/// Withdraws the consent to calls of a user who told the voice provider so, unless they have agreed to calls since.
+///
+/// # Errors
+/// When the table fails; the job is delivered again.
+pub(crate) async fn stop_calls_after_call(ivy: &Ivy, user: UserId, said_at: Timestamp) -> Result<(), Error> {
+    until_settled(ivy, || async move {
+        let now = ivy.now();
+        let Some(me) = ivy.store.me(user).await? else { return Ok(()) };
+        let agreed_since = me.user().consents.calls.as_ref().is_some_and(|word| word.granted && word.at > said_at);
+        if agreed_since {
+            return Ok(());
+        }
+        let mut transaction = ivy.store.transaction();
+        let from = (OptOut::Calls, ConsentSource::Call, said_at);
+        match add_opt_out(ivy, &mut transaction, &me, from, now).await? {
+            Some(profile) => commit(transaction, profile).await.map(|_| ()),
+            None => Ok(()),
+        }
+    })
+    .await
+}
+
 /// What a person wants no more of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OptOut {

@@ -157,9 +157,7 @@ fn holds(call: &Call, line: &Line) -> bool {
 }
 
 fn not_allowed() -> Error {
-    let detail = "Ivy may not call this user: finish onboarding, sign in once with a code that was sent to the phone, \
-                  give consent to calls, or resume."
-        .to_owned();
+    let detail = "Ivy may not call this user: finish onboarding, give consent to calls, or resume.".to_owned();
     Error::Conflict { slug: "calls-not-allowed", detail }
 }
 

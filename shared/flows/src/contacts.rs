@@ -13,6 +13,7 @@ use ivy_domain::{
 };
 use ivy_store::{ContactCode, Me, Profile, Transaction};
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use crate::{
     Error, FieldError, Ivy,
@@ -32,7 +33,7 @@ pub(crate) fn taken(field: &str) -> Error {
 }
 
 /// Counts a wish for another phone or address, five in 15 minutes for a user, and each code that is sent, five in 15 minutes
-/// for the contact that gets it, sign-in links included.
+/// for the contact that gets it. Sign-in links have a count of their own: naming a contact must not keep its owner out.
 ///
 /// # Errors
 /// [`Error::RateLimited`].
@@ -42,7 +43,7 @@ pub(crate) async fn limit_wishes(ivy: &Ivy, user: UserId, wanted: &[Contact]) ->
     }
     sign_in::limit(ivy, "contact_change", &user.to_string()).await?;
     for contact in wanted {
-        sign_in::limit_links(ivy, contact).await?;
+        sign_in::limit(ivy, "contact_code_sent", contact.as_str()).await?;
     }
     Ok(())
 }
@@ -69,6 +70,11 @@ fn code_hash(ivy: &Ivy, user: UserId, contact: &Contact, code: &str) -> String {
     ivy.store.keyring().keyed_hash("contact-code", &format!("{user}|{}|{code}", contact.as_str()))
 }
 
+/// Eight digits: many users may name one contact, and each has tries of their own.
+fn random_code() -> String {
+    format!("{:08}", Uuid::new_v4().as_u128() % 100_000_000)
+}
+
 /// Adds a code for a contact that its user wants to have, and the message that carries it there.
 ///
 /// # Errors
@@ -81,13 +87,12 @@ pub(crate) fn add_code(
     now: Timestamp,
 ) -> Result<(), Error> {
     let user = profile.user.id;
-    let code = sign_in::random_code();
+    let code = random_code();
     let kept = ContactCode {
         code_hash: code_hash(ivy, user, contact, &code),
         tries_left: CODE_TRIES,
         expires_at: now.as_second() + CODE_SECONDS,
-        // It replaces whatever was there, so it counts from one and not from nothing.
-        version: 1,
+        version: sign_in::fresh_version(),
     };
     transaction.contact_code(user, contact, &kept);
     let via = match contact {
@@ -162,8 +167,8 @@ async fn right_code(ivy: &Ivy, user: UserId, contact: &Contact, code: &str) -> R
     Ok(None)
 }
 
-/// Who owns which phone and e-mail address. With an address go the link and code that were sent to it; with a phone goes
-/// WhatsApp's permission for free text, which the new number has not given.
+/// Who owns which phone and e-mail address. With an address go the link and code that were sent to it; with a phone go
+/// WhatsApp's permission for free text, which the new number has not given, and WhatsApp's id of the old one.
 pub(crate) fn add_ownership(ivy: &Ivy, transaction: &mut Transaction<'_>, me: &Me, profile: &Profile) {
     let (before, after) = (me.user(), &profile.user);
     if after.phone != before.phone {
@@ -171,6 +176,9 @@ pub(crate) fn add_ownership(ivy: &Ivy, transaction: &mut Transaction<'_>, me: &M
         let mut contact = me.contact.clone();
         contact.sms_inbound_at = contact.sms_inbound_at.max(contact.whatsapp_inbound_at);
         contact.whatsapp_inbound_at = None;
+        if let Some(id) = contact.whatsapp_user_id.take() {
+            transaction.forget_whatsapp_user(&id);
+        }
         transaction.contact(after.id, &contact);
     }
     if after.email != before.email {

@@ -287,7 +287,7 @@ fn message(message: &Message) -> Value {
     json!({
         "id": message.id, "direction": message.direction, "via": message.via, "kind": message.kind,
         "template": message.notice.as_ref().and_then(Notice::template_name), "content": said.or(says),
-        "status": message.status.name(), "failure": message.failure, "call_id": message.call_id,
+        "status": message.status.name(), "failure": message.failure_for_user(), "call_id": message.call_id,
         "created_at": message.created_at, "updated_at": message.updated_at,
     })
 }

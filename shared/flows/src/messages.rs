@@ -435,7 +435,8 @@ async fn settle_unknown(
 ) -> Result<Sending, Error> {
     let Some(notice) = message.notice.as_ref().filter(|_| message.via == Via::Sms) else { return Ok(Sending::Unknown) };
     let sent_since = message.updated_at - CLAIM;
-    let found = senders.twilio.find_sms(me.user().phone.as_str(), &notice.render(), sent_since).await;
+    let to = wanted_contact(notice).unwrap_or(me.user().phone.as_str());
+    let found = senders.twilio.find_sms(to, &notice.render(), sent_since).await;
     if let Err(error) = &found {
         tracing::warn!(event = "sent_messages_not_listed", message_id = %message.id, %error);
     }
@@ -525,14 +526,19 @@ fn quiet_until(me: &Me, message: &Message, now: Timestamp) -> Option<Timestamp> 
     (!answers && !asked_for && !in_window && days::is_quiet(now, zone)).then(|| days::quiet_ends_at(now, zone))
 }
 
+/// Where a message goes that does not go to its user's own phone or address.
+fn wanted_contact(notice: &Notice) -> Option<&str> {
+    match notice {
+        Notice::ContactCode { contact, .. } => Some(contact.as_str()),
+        _ => None,
+    }
+}
+
 async fn hand_over(senders: Senders<'_>, me: &Me, message: &Message, now: Timestamp) -> Result<String, ProviderError> {
     let Some(notice) = &message.notice else {
         return Err(ProviderError::Rejected { status: 0, code: None, class: Class::InvalidRequest });
     };
-    let wanted = match notice {
-        Notice::ContactCode { contact, .. } => Some(contact.as_str()),
-        _ => None,
-    };
+    let wanted = wanted_contact(notice);
     let phone = wanted.unwrap_or(me.user().phone.as_str());
     match message.via {
         Via::Whatsapp => {

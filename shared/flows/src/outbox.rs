@@ -42,6 +42,8 @@ pub enum Effect {
     ClearResumeTimer { user_id: UserId, at: Timestamp },
     /// Pause a user who asked for it in a call.
     PauseAfterCall { user_id: UserId, call_id: CallId },
+    /// Call a user no more who told the voice provider so.
+    StopCallsAfterCall { user_id: UserId, said_at: Timestamp },
     /// Have a person look at a call.
     Review { user_id: UserId, call_id: CallId, reason: ReviewReason },
     /// Erase a person whose account was closed.
@@ -158,6 +160,10 @@ pub async fn publish(effect: &Effect, now: Timestamp, queues: &dyn Queues, timer
         Effect::ClearResumeTimer { user_id, at } => Ok(timers.clear(&resume_timer_name(*user_id, *at)).await?),
         Effect::PauseAfterCall { user_id, call_id } => {
             let job = crate::planning::PlanJob::PauseAfterCall { user_id: *user_id, call_id: *call_id };
+            Ok(queues.send(Queue::PlanUsers, json(&job)?, Duration::ZERO).await?)
+        }
+        Effect::StopCallsAfterCall { user_id, said_at } => {
+            let job = crate::planning::PlanJob::StopCallsAfterCall { user_id: *user_id, said_at: *said_at };
             Ok(queues.send(Queue::PlanUsers, json(&job)?, Duration::ZERO).await?)
         }
         Effect::Review { user_id, call_id, reason } => {

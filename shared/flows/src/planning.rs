@@ -56,6 +56,8 @@ pub enum PlanJob {
     Resume { user_id: UserId },
     /// Pause a user who asked for it in a call.
     PauseAfterCall { user_id: UserId, call_id: CallId },
+    /// Call a user no more who told the voice provider so.
+    StopCallsAfterCall { user_id: UserId, said_at: Timestamp },
     /// Remind users of workouts.
     Remind { items: Vec<digests::ToRemind> },
     /// Write the week's summary to a page of the users of a zone's shard, on a Sunday.
@@ -139,6 +141,9 @@ pub async fn plan_users(ivy: &Ivy, queues: &dyn Queues, job: &PlanJob) -> Result
         PlanJob::Wallets { zone, shard, after } => wallets::reset_page(ivy, queues, zone, *shard, *after).await,
         PlanJob::Resume { user_id } => accounts::resume_when_due(ivy, *user_id).await,
         PlanJob::PauseAfterCall { user_id, call_id } => accounts::pause_after_call(ivy, *user_id, *call_id).await,
+        PlanJob::StopCallsAfterCall { user_id, said_at } => {
+            accounts::stop_calls_after_call(ivy, *user_id, *said_at).await
+        }
         PlanJob::Remind { items } => digests::remind(ivy, items).await,
         PlanJob::Weekly { zone, shard, date, after } => {
             digests::summarise_page(ivy, queues, (zone, *shard, *date), *after).await

@@ -26,7 +26,7 @@ use jiff::{SignedDuration, Timestamp};
 use uuid::Uuid;
 
 use crate::{
-    Error, Ivy, contacts,
+    Error, Ivy,
     messages::{self, Outgoing},
     outbox::{self, Effect},
     retrying::{contended, until_settled},
@@ -102,8 +102,10 @@ fn random_hex(bytes: &mut [u8]) -> Result<String, Error> {
     Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 
-pub(crate) fn random_code() -> String {
-    format!("{:06}", Uuid::new_v4().as_u128() % 1_000_000)
+/// The version of what replaces whatever was there: no other's, so that a try which had read the one before writes nothing
+/// over it.
+pub(crate) fn fresh_version() -> u64 {
+    u64::from(Uuid::new_v4().as_fields().0) + 1
 }
 
 /// Adds a sign-in request to a transaction, and the message that carries its link and code; without a user, a decoy.
@@ -116,15 +118,14 @@ pub(crate) fn add_request(
 ) -> Result<(), Error> {
     let hash = contact_hash(ivy, contact);
     let secret = random_hex(&mut [0; 24])?;
-    let code = random_code();
+    let code = format!("{:06}", Uuid::new_v4().as_u128() % 1_000_000);
     let request = SignInRequest {
         user_id: profile.map(|profile| profile.user.id),
         link_hash: ivy.store.keyring().keyed_hash("sign-in-link", &secret),
         code_hash: code_hash(ivy, &hash, &code),
         tries_left: CODE_TRIES,
         expires_at: now.as_second() + REQUEST_SECONDS,
-        // It replaces whatever was there, so it counts from one and not from nothing.
-        version: 1,
+        version: fresh_version(),
     };
     transaction.sign_in_request(&hash, &request);
     let Some(profile) = profile else {
@@ -253,7 +254,7 @@ async fn open_session(
     let mut transaction = ivy.store.transaction();
     transaction.use_sign_in_request(hash, request).session(&session);
     if proves_the_phone(ivy, hash, &profile) {
-        add_proof(ivy, &mut transaction, profile, now).await?;
+        add_proof(&mut transaction, profile, now);
     }
     transaction.commit().await.map_err(contended)?;
     Ok(grant(ivy, &session, session.current))
@@ -265,25 +266,11 @@ fn proves_the_phone(ivy: &Ivy, hash: &str, profile: &Profile) -> bool {
     profile.user.phone_proven_at.is_none() && contact_hash(ivy, &phone) == hash
 }
 
-/// Adds to a first sign-in that the phone is proven the user's. A code goes to the e-mail address that they signed up with.
-async fn add_proof(
-    ivy: &Ivy,
-    transaction: &mut Transaction<'_>,
-    profile: Profile,
-    now: Timestamp,
-) -> Result<(), Error> {
+/// Adds to a first sign-in that the phone is proven the user's.
+fn add_proof(transaction: &mut Transaction<'_>, profile: Profile, now: Timestamp) {
     let profile = Profile { user: User { phone_proven_at: Some(now), updated_at: now, ..profile.user }, ..profile };
     transaction.user(&profile);
-    if let Some(email) = profile.user.unproven_email.clone().map(Contact::Email) {
-        match limit_links(ivy, &email).await {
-            Ok(()) => contacts::add_code(ivy, transaction, &profile, &email, now)?,
-            // Somebody signs up with it again and again. Its owner can ask for a code later.
-            Err(Error::RateLimited { .. }) => {}
-            Err(error) => return Err(error),
-        }
-    }
     tracing::info!(event = "phone_proven", user_id = %profile.user.id);
-    Ok(())
 }
 
 fn mac(key: &TokenKey, user: UserId, session: SessionId, number: u64) -> String {

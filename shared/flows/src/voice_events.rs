@@ -14,7 +14,6 @@ use ivy_domain::{
     call::{Call, CallEnd, CallEvent, CallState, Direction, EndReason, Outcome, SHORTEST_TALK_SECONDS},
     scores::{Score, ScoreKind},
     times::named_time,
-    user::ConsentSource,
     workout::WorkoutStatus,
 };
 use ivy_providers::retell::{PostCallAnalysis, RetellCall, RetellEvent};
@@ -22,9 +21,7 @@ use ivy_store::{Contact, Me, StoredCall, Transaction, Transcript};
 use jiff::Timestamp;
 
 use crate::{
-    Error, Ivy,
-    accounts::{self, OptOut},
-    calls,
+    Error, Ivy, calls,
     completions::Ledger,
     conversation::{self, Plan, Planned, achieved},
     metrics,
@@ -81,9 +78,9 @@ async fn take(ivy: &Ivy, event: &RetellEvent, user: UserId, id: CallId) -> Resul
     if event.event == "call_analyzed" {
         take_analysis(ivy, &mut transaction, &me, &mut stored, &event.call, now).await?;
     }
-    if let Some(said_at) = asked_for_no_more_calls(event, &me, now) {
-        let from = (OptOut::Calls, ConsentSource::Call, said_at);
-        accounts::add_opt_out(ivy, &mut transaction, &me, from, now).await?;
+    if let Some(said_at) = asked_for_no_more_calls(event, now) {
+        // By itself: the waiting calls that it cancels may be the very ones that this event moves.
+        outbox::add(&mut transaction, &Effect::StopCallsAfterCall { user_id: user, said_at }, now)?;
     }
     let mut contact = me.contact.clone();
     heard(&mut contact, &before, &stored);
@@ -107,12 +104,10 @@ async fn take(ivy: &Ivy, event: &RetellEvent, user: UserId, id: CallId) -> Resul
     Ok(Taken::Applied)
 }
 
-/// When the person said to the provider that they want no more calls, if they have not agreed to calls since.
-fn asked_for_no_more_calls(event: &RetellEvent, me: &Me, now: Timestamp) -> Option<Timestamp> {
+/// When the person said to the provider that they want no more calls, if they did.
+fn asked_for_no_more_calls(event: &RetellEvent, now: Timestamp) -> Option<Timestamp> {
     let asked = event.call.disconnection_reason.as_deref() == Some("user_requested_dnc");
-    let said_at = event.call.ended_at().unwrap_or(now);
-    let agreed_since = me.user().consents.calls.as_ref().is_some_and(|word| word.granted && word.at > said_at);
-    (asked && !agreed_since).then_some(said_at)
+    asked.then(|| event.call.ended_at().unwrap_or(now))
 }
 
 /// Whether the provider speaks of the attempt that the call is in, or was in last.

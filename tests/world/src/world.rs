@@ -95,10 +95,10 @@ impl Default for Setup {
     }
 }
 
-/// The first six-digit number of a text.
+/// The first number of six or eight digits in a text.
 fn code_in(text: &str) -> Option<String> {
     let mut words = text.split_whitespace().map(|word| word.trim_matches(|c: char| c.is_ascii_punctuation()));
-    words.find(|word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit())).map(str::to_owned)
+    words.find(|word| matches!(word.len(), 6 | 8) && word.bytes().all(|b| b.is_ascii_digit())).map(str::to_owned)
 }
 
 impl World {
@@ -216,7 +216,7 @@ impl World {
         PersonBuilder::new(phone)
     }
 
-    /// The six-digit code in the newest message at a handset.
+    /// The code in the newest message at a handset.
     ///
     /// # Panics
     /// When there is none.
@@ -226,7 +226,7 @@ impl World {
         messages.iter().rev().find_map(|message| code_in(&message.text)).expect("a code arrived at the handset")
     }
 
-    /// The six-digit code in the newest mail to an address.
+    /// The code in the newest mail to an address.
     ///
     /// # Panics
     /// When there is none.

@@ -3,9 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
 
-use ivy_world::{Person, Reply, World, at, talks};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use async_trait::async_trait;
+use ivy_world::{
+    Person, Reply, Setup, World, at,
+    gate::{Gate, Passage, Ruling, Told},
+    talks,
+};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 const PHONE: &str = "+447700900201";
 const NEW: &str = "+447700900203";
@@ -58,7 +69,10 @@ async fn an_address_signs_in_once_its_code_came_back_from_a_session() {
     world.settle().await;
     let user = me(&mara).await;
     assert_eq!((&user["email"], &user["unproven_email"]), (&Value::Null, &json!(EMAIL)));
-    // The first sign-in sent the code; the address signs nobody in before it came back, and the code opens no session.
+    // Nothing goes there before its user asks for a code; it signs nobody in before that came back, and opens no session.
+    assert!(world.mailer.sent().is_empty());
+    mara.client.patch("/api/users/me", json!({"email": EMAIL}), 200).await;
+    world.settle().await;
     let code = world.mailed_code(EMAIL);
     assert_eq!(links_mailed(&world, EMAIL).await, 0);
     let proof = json!({"email": EMAIL, "code": code});
@@ -90,6 +104,7 @@ async fn who_signs_up_with_somebody_elses_number_never_gets_in() {
     let user = owner.get("/api/users/me", 200).await;
     assert_eq!((&user["first_name"], &user["unproven_email"]), (&json!("Mara"), &json!(EMAIL)));
     assert_eq!(world.items("user").await.len(), 1);
+    owner.patch("/api/users/me", json!({"email": EMAIL}), 200).await;
     world.settle().await;
     owner.patch("/api/users/me", json!({"email_code": world.mailed_code(EMAIL)}), 200).await;
     for _ in 0..2 {
@@ -103,7 +118,7 @@ async fn who_signs_up_with_somebody_elses_number_never_gets_in() {
     assert_eq!((name, email, unproven), (&json!("Mara"), &json!(EMAIL), &Value::Null));
 }
 
-/// Where the owner of the number follows the link of somebody else's sign-up, the address of that sign-up stays outside.
+/// Where the owner of the number follows the link of somebody else's sign-up, that one's address gets nothing and stays outside.
 #[tokio::test]
 async fn an_address_from_somebody_elses_sign_up_stays_unproven() {
     let world = World::new().await;
@@ -111,19 +126,12 @@ async fn an_address_from_somebody_elses_sign_up_stays_unproven() {
     let proof = json!({"phone": PHONE, "code": world.code_for(PHONE)});
     let session = world.client().post("/api/auth/verify", proof, 200).await;
     world.settle().await;
-    // Mallory has the code that was mailed, and no session to send it from.
-    let code = world.mailed_code(MALLORY);
-    let proof = json!({"email": MALLORY, "code": code});
-    world.client().try_post("/api/auth/verify", &proof).await.problem(401, "unauthorized");
-    world.client().try_post("/api/users", &json!({"email_code": code})).await.problem(422, "invalid-input");
     assert_eq!(links_mailed(&world, MALLORY).await, 0);
+    assert!(world.mailer.sent().is_empty());
     let mut owner = world.client();
     owner.token = session["access_token"].as_str().map(str::to_owned);
     let user = owner.patch("/api/users/me", json!({"email": null}), 200).await;
     assert_eq!((&user["email"], &user["unproven_email"]), (&Value::Null, &Value::Null));
-    let late = json!({"email_code": code}).to_string();
-    let headers = [("content-type", "application/json")];
-    owner.send(axum::http::Method::PATCH, "/api/users/me", &headers, late).await.problem(422, "invalid-input");
 }
 
 #[tokio::test]
@@ -139,8 +147,7 @@ async fn naming_an_address_or_a_number_keeps_nobody_from_it() {
     let new = world.person(PHONE).signing_up("email", json!(EMAIL)).not_onboarded();
     let mara = Box::pin(new.join(&world)).await;
     assert_ne!(mara.id, mallory.id);
-    world.settle().await;
-    mara.client.patch("/api/users/me", json!({"email_code": world.mailed_code(EMAIL)}), 200).await;
+    mara.can_be_mailed(&world, EMAIL).await;
     // Naming what is taken looks as naming what is free does.
     let taken = mallory.client.patch("/api/users/me", wishes, 200).await;
     let without_time = |user: &Value| {
@@ -340,10 +347,104 @@ async fn wishes_for_a_phone_or_an_address_are_counted() {
         try_patch(&someone, json!({"email": "another@example.com"})).await.problem(429, "rate-limited");
         try_patch(&someone, json!({"email": null})).await.expect(200);
     }
-    // The number had its link of the sign-up and four codes; whoever asks for more is refused.
+    // The number got four codes, and gets one more; whoever names it after that is refused.
+    for (own, status) in [("+447700900173", 200), ("+447700900174", 429)] {
+        let someone = Box::pin(world.person(own).not_onboarded().join(&world)).await;
+        assert_eq!(try_patch(&someone, json!({"phone": PHONE})).await.status, status);
+        assert_eq!(me(&someone).await["unproven_phone"].is_string(), status == 200);
+    }
     world.settle().await;
-    assert_eq!(world.simulators.handset(PHONE).len(), 5);
-    let third = Box::pin(world.person("+447700900173").not_onboarded().join(&world)).await;
-    try_patch(&third, json!({"phone": PHONE})).await.problem(429, "rate-limited");
-    assert_eq!(me(&third).await["unproven_phone"], Value::Null);
+    assert_eq!(world.simulators.handset(PHONE).len(), 1 + 5);
+    // Its owner gets in all the while.
+    world.client().post("/api/auth/magic-link", json!({"phone": PHONE}), 202).await;
+    world.settle().await;
+    let proof = json!({"phone": PHONE, "code": world.code_for(PHONE)});
+    world.client().post("/api/auth/verify", proof, 200).await;
+}
+
+/// Holds the count of a wrong code until it is told to let it go.
+#[derive(Debug, Default)]
+struct HeldTry {
+    holding: AtomicBool,
+    held: Notify,
+    free: Notify,
+}
+
+#[async_trait]
+impl Gate for HeldTry {
+    async fn enter(&self, passage: &Passage) -> Ruling {
+        let counts = passage.operation == "PutItem"
+            && ["contact_code", "sign_in"].map(String::from).contains(&passage.entities[0]);
+        if counts && self.holding.swap(false, Ordering::SeqCst) {
+            self.held.notify_one();
+            self.free.notified().await;
+        }
+        Ruling::Pass
+    }
+
+    fn told(&self, _: &Passage, _: Told) {}
+
+    async fn end(&self) {
+        std::future::pending().await
+    }
+}
+
+/// A wrong try that was looked at before another code was sent must not bring the old one back.
+#[tokio::test]
+async fn a_try_of_the_code_before_leaves_the_new_one_alone() {
+    let gate = Arc::new(HeldTry::default());
+    let setup = Setup { gate: Some(gate.clone()), ..Setup::default() };
+    let world = World::with("2026-11-23T12:00:00Z", setup).await;
+    let mara = Box::pin(world.person(PHONE).not_onboarded().join(&world)).await;
+    let named = async || {
+        mara.client.patch("/api/users/me", json!({"phone": NEW}), 200).await;
+        world.settle().await;
+        world.code_for(NEW)
+    };
+    let first = named().await;
+    gate.holding.store(true, Ordering::SeqCst);
+    let again = async {
+        gate.held.notified().await;
+        let code = named().await;
+        gate.free.notify_one();
+        code
+    };
+    let (reply, code) = tokio::join!(try_patch(&mara, json!({"phone_code": other_than(&first)})), again);
+    reply.problem(422, "invalid-input");
+    assert_eq!(mara.client.patch("/api/users/me", json!({"phone_code": code}), 200).await["phone"], NEW);
+
+    // The same of the codes that sign in.
+    let asks = async || {
+        world.client().post("/api/auth/magic-link", json!({"phone": NEW}), 202).await;
+        world.settle().await;
+        world.code_for(NEW)
+    };
+    let first = asks().await;
+    gate.holding.store(true, Ordering::SeqCst);
+    let again = async {
+        gate.held.notified().await;
+        let code = asks().await;
+        gate.free.notify_one();
+        code
+    };
+    let wrong = json!({"phone": NEW, "code": other_than(&first)});
+    let anyone = world.client();
+    let (reply, code) = tokio::join!(anyone.try_post("/api/auth/verify", &wrong), again);
+    reply.problem(401, "unauthorized");
+    world.client().post("/api/auth/verify", json!({"phone": NEW, "code": code}), 200).await;
+}
+
+/// That a number said STOP once, or is none, is known to its owner alone.
+#[tokio::test]
+async fn why_a_code_did_not_arrive_is_not_told() {
+    const DEAD: &str = "+447700900207";
+    let world = World::new().await;
+    let mara = Box::pin(world.person(PHONE).not_onboarded().join(&world)).await;
+    world.simulators.reply_sms(DEAD, "STOP");
+    world.settle().await;
+    mara.client.patch("/api/users/me", json!({"phone": DEAD}), 200).await;
+    world.settle().await;
+    let code = mara.messages_of("contact_code").await.remove(0);
+    assert_eq!((&code["status"], &code["failure"]), (&json!("failed"), &Value::Null));
+    assert_eq!(code["content"], Value::Null);
 }

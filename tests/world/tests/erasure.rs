@@ -56,7 +56,7 @@ async fn lived(world: &World) -> Person {
     let person = person.onboarding("minimum_action", json!("Qxminimum")).onboarding("gift_frame", json!("Qxgift"));
     let person = person.onboarding("why_started", json!("Qxwhy")).onboarding("obstacles", json!(["Qxobstacle"]));
     let mara = Box::pin(person.join(world)).await;
-    mara.client.patch("/api/users/me", json!({"email_code": world.mailed_code("qxmail@example.com")}), 200).await;
+    mara.can_be_mailed(world, "qxmail@example.com").await;
     pays_by_stripe(world, mara.id).await;
     world.simulators.set_persona(PHONE, Persona::Answers(script()));
     world.advance_to(at("10:00")).await;

@@ -123,6 +123,10 @@ impl Journey {
         world.simulators.reply(OTHER_PHONE, &format!("who is this {INBOUND}"));
         world.settle().await;
 
+        // What stopped by message is agreed to again.
+        let agreed = json!({"calls": true, "messages": true, "data_processing": true}).to_string();
+        let headers = [("content-type", "application/json")];
+        self.mara.client.send(Method::PUT, "/api/users/me/consents", &headers, agreed).await.expect(200);
         let workout = self.mara.plan(ACTIVITY, world.now() + SignedDuration::from_mins(30)).await;
         self.mara.log(&workout, "completed").await;
         self.mara.log(&workout, "partial").await;

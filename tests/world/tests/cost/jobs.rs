@@ -221,6 +221,7 @@ fn of_a_plan(body: &str, cost: &Cost) -> &'static str {
         PlanJob::User { .. } => "one person",
         PlanJob::Resume { .. } => "a pause that ends",
         PlanJob::PauseAfterCall { .. } => "a pause after a call",
+        PlanJob::StopCallsAfterCall { .. } => "no more calls after a call",
         PlanJob::Remind { .. } => "reminders",
         PlanJob::Weekly { .. } => "a page of summaries",
         PlanJob::Receipts { .. } => "a page of receipts",
