@@ -28,6 +28,17 @@ pub enum Via {
     Email,
 }
 
+impl Via {
+    /// How a link or code comes to a contact.
+    #[must_use]
+    pub const fn to(contact: &Contact) -> Self {
+        match contact {
+            Contact::Phone(_) => Self::Sms,
+            Contact::Email(_) => Self::Email,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MessageDirection {

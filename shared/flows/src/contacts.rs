@@ -95,13 +95,9 @@ pub(crate) fn add_code(
         version: sign_in::fresh_version(),
     };
     transaction.contact_code(user, contact, &kept);
-    let via = match contact {
-        Contact::Email(_) => Via::Email,
-        Contact::Phone(_) => Via::Sms,
-    };
     let outgoing = Outgoing {
         not_after: Some(now + SignedDuration::from_secs(CODE_SECONDS)),
-        ..Outgoing::new(via, Notice::ContactCode { contact: contact.clone(), code })
+        ..Outgoing::new(Via::to(contact), Notice::ContactCode { contact: contact.clone(), code })
     };
     messages::add(transaction, profile, outgoing, now).map(|_| ())
 }

@@ -38,6 +38,9 @@ pub struct Agents {
 }
 
 impl Agents {
+    /// What a text must be to name them.
+    pub const FORM: &str = "must be an agent's id, or languages with one each: en-GB=agent_1,en-US=agent_2";
+
     /// The agent for a person's language: their very one, else another kind of the same language, else the first.
     #[must_use]
     pub fn speaking(&self, locale: &Locale) -> &str {
@@ -58,7 +61,7 @@ impl FromStr for Agents {
     type Err = Invalid;
 
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        let invalid = || Invalid::new("must be an agent's id, or languages with one each: en-GB=agent_1,en-US=agent_2");
+        let invalid = || Invalid::new(Self::FORM);
         if !text.contains('=') {
             let lone = !text.trim().is_empty() && !text.contains(',');
             return if lone { Ok(Self { first: text.to_owned(), by_language: Vec::new() }) } else { Err(invalid()) };

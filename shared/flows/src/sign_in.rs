@@ -135,13 +135,9 @@ pub(crate) fn add_request(
         return outbox::add(transaction, &Effect::SendMessage { user_id, message_id, not_before: now }, now);
     };
     let link = format!("{}/sign-in#token={hash}{secret}", ivy.settings.app_url);
-    let via = match contact {
-        Contact::Email(_) => Via::Email,
-        Contact::Phone(_) => Via::Sms,
-    };
     let outgoing = Outgoing {
         not_after: Some(now + SignedDuration::from_secs(REQUEST_SECONDS)),
-        ..Outgoing::new(via, Notice::SignInLink { link, code })
+        ..Outgoing::new(Via::to(contact), Notice::SignInLink { link, code })
     };
     messages::add(transaction, profile, outgoing, now)?;
     Ok(())

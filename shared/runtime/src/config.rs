@@ -7,7 +7,7 @@
 
 use std::{fmt, str::FromStr};
 
-use ivy_domain::{CharityId, Invalid, Phone};
+use ivy_domain::{CharityId, Phone};
 use ivy_flows::{Settings, ports::Queue, settings::Agents};
 use reqwest::Url;
 
@@ -145,9 +145,9 @@ pub fn settings_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Sett
     Ok(Settings {
         app_url: base_url(&lookup, "APP_URL")?.as_str().trim_end_matches('/').to_owned(),
         default_charity_id,
-        agent_sponsor: agents(&lookup, "RETELL_AGENT_SPONSOR")?,
-        agent_premium: agents(&lookup, "RETELL_AGENT_PREMIUM")?,
-        agent_welcome: agents(&lookup, "RETELL_AGENT_WELCOME")?,
+        agent_sponsor: parsed(&lookup, "RETELL_AGENT_SPONSOR", None, Agents::FORM)?,
+        agent_premium: parsed(&lookup, "RETELL_AGENT_PREMIUM", None, Agents::FORM)?,
+        agent_welcome: parsed(&lookup, "RETELL_AGENT_WELCOME", None, Agents::FORM)?,
         from_numbers: from_numbers(&required(&lookup, "FROM_NUMBERS")?)?,
         call_slots,
         reserved_call_slots,
@@ -157,10 +157,6 @@ pub fn settings_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Sett
         user_requests_per_minute,
         consent_wording_version: required(&lookup, "CONSENT_WORDING_VERSION")?,
     })
-}
-
-fn agents(lookup: &impl Fn(&str) -> Option<String>, name: &'static str) -> Result<Agents, ConfigError> {
-    required(lookup, name)?.parse().map_err(|invalid: Invalid| wrong(name, invalid))
 }
 
 /// `+44=+447700900999,=+15005550106`: prefix and number; the longest prefix first in the answer.

@@ -7,10 +7,14 @@
 //!
 //! It lies above the table's SDK client as an HTTP connector, so the SDK's own retries come by as requests of their own.
 
-use std::fmt::Debug;
+use std::{
+    fmt::Debug,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use async_trait::async_trait;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 /// Who is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,9 +96,11 @@ pub trait Gate: Debug + Send + Sync {
     /// Waits for the request's turn and says what becomes of it. Never answers when the function is to end here.
     async fn enter(&self, passage: &Passage) -> Ruling;
     /// What came of a request.
-    fn told(&self, passage: &Passage, told: Told);
-    /// Ends the function whose request passed last; never answers.
-    async fn end(&self);
+    fn told(&self, _: &Passage, _: Told) {}
+    /// Ends the function whose request passed last; never answers. Only a gate that rules a crash is asked.
+    async fn end(&self) {
+        std::future::pending().await
+    }
     /// Whether it wants to know what the table's requests consume.
     fn meters(&self) -> bool {
         false
@@ -113,10 +119,46 @@ impl Gate for OpenGate {
         tokio::task::yield_now().await;
         Ruling::Pass
     }
+}
 
-    fn told(&self, _: &Passage, _: Told) {}
+/// Holds one request, of those that it is made for, once it is armed: between what its function read and what it writes.
+#[derive(Debug)]
+pub struct HoldsOne {
+    which: fn(&Passage) -> bool,
+    armed: AtomicBool,
+    held: Notify,
+    free: Notify,
+}
 
-    async fn end(&self) {
-        std::future::pending().await
+impl HoldsOne {
+    #[must_use]
+    pub fn of(which: fn(&Passage) -> bool) -> Self {
+        Self { which, armed: AtomicBool::new(false), held: Notify::new(), free: Notify::new() }
+    }
+
+    /// Holds the next such request.
+    pub fn arm(&self) {
+        self.armed.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits until the request is held.
+    pub async fn held(&self) {
+        self.held.notified().await;
+    }
+
+    /// Lets it go.
+    pub fn let_go(&self) {
+        self.free.notify_one();
+    }
+}
+
+#[async_trait]
+impl Gate for HoldsOne {
+    async fn enter(&self, passage: &Passage) -> Ruling {
+        if (self.which)(passage) && self.armed.swap(false, Ordering::SeqCst) {
+            self.held.notify_one();
+            self.free.notified().await;
+        }
+        Ruling::Pass
     }
 }

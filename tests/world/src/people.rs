@@ -172,7 +172,15 @@ impl Client {
     }
 
     pub async fn patch(&self, path: &str, body: Value, status: u16) -> Value {
-        self.json(Method::PATCH, path, &body).await.expect(status)
+        self.try_patch(path, &body).await.expect(status)
+    }
+
+    pub async fn try_patch(&self, path: &str, body: &Value) -> Reply {
+        self.json(Method::PATCH, path, body).await
+    }
+
+    pub async fn put(&self, path: &str, body: Value, status: u16) -> Value {
+        self.json(Method::PUT, path, &body).await.expect(status)
     }
 
     pub async fn delete(&self, path: &str, status: u16) -> Value {
@@ -222,13 +230,6 @@ impl Person {
         assert_eq!(session["user_id"], self.id.to_string());
         *self.client.session.as_ref().unwrap().lock().await = Tokens::of(&session, world.now());
         world.settle().await;
-    }
-
-    /// Has another phone: it is named, and its code comes back.
-    pub async fn moves_to(&self, world: &World, phone: &str) -> Value {
-        self.client.patch("/api/users/me", json!({"phone": phone}), 200).await;
-        world.settle().await;
-        self.client.patch("/api/users/me", json!({"phone_code": world.code_for(phone)}), 200).await
     }
 
     /// Has an e-mail address: it is named, and its code comes back.

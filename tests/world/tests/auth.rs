@@ -20,7 +20,7 @@ use ivy_simulators::{Provider, Webhook};
 use ivy_store::{AdminAccount, Keyring, TokenKey};
 use ivy_world::{
     ADMIN_PASSWORD, Client, Person, Reply, Setup, VERIFY_TOKEN, World,
-    gate::{Gate, Party, Passage, Ruling, Told},
+    gate::{Gate, Party, Passage, Ruling},
 };
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -775,12 +775,6 @@ impl Gate for Recorder {
             self.0.lock().unwrap().push((passage.operation.clone(), passage.entities.len()));
         }
         Ruling::Pass
-    }
-
-    fn told(&self, _: &Passage, _: Told) {}
-
-    async fn end(&self) {
-        std::future::pending().await
     }
 }
 

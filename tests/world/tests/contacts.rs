@@ -3,20 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use ivy_world::{
-    Person, Reply, Setup, World, at,
-    gate::{Gate, Passage, Ruling, Told},
-    talks,
-};
+use ivy_world::{Person, Reply, Setup, World, at, gate::HoldsOne, talks};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
 const PHONE: &str = "+447700900201";
 const NEW: &str = "+447700900203";
@@ -41,8 +32,7 @@ async fn links_mailed(world: &World, email: &str) -> usize {
 }
 
 async fn try_patch(person: &Person, body: Value) -> Reply {
-    let headers = [("content-type", "application/json")];
-    person.client.send(axum::http::Method::PATCH, "/api/users/me", &headers, body.to_string()).await
+    person.client.try_patch("/api/users/me", &body).await
 }
 
 async fn me(person: &Person) -> Value {
@@ -362,37 +352,28 @@ async fn wishes_for_a_phone_or_an_address_are_counted() {
     world.client().post("/api/auth/verify", proof, 200).await;
 }
 
-/// Holds the count of a wrong code until it is told to let it go.
-#[derive(Debug, Default)]
-struct HeldTry {
-    holding: AtomicBool,
-    held: Notify,
-    free: Notify,
-}
-
-#[async_trait]
-impl Gate for HeldTry {
-    async fn enter(&self, passage: &Passage) -> Ruling {
-        let counts = passage.operation == "PutItem"
-            && ["contact_code", "sign_in"].map(String::from).contains(&passage.entities[0]);
-        if counts && self.holding.swap(false, Ordering::SeqCst) {
-            self.held.notify_one();
-            self.free.notified().await;
-        }
-        Ruling::Pass
-    }
-
-    fn told(&self, _: &Passage, _: Told) {}
-
-    async fn end(&self) {
-        std::future::pending().await
-    }
+/// A try that is held before it writes, until another code was sent.
+async fn while_held(
+    gate: &HoldsOne,
+    tries: impl Future<Output = Reply>,
+    sends: impl Future<Output = String>,
+) -> (Reply, String) {
+    gate.arm();
+    let again = async {
+        gate.held().await;
+        let code = sends.await;
+        gate.let_go();
+        code
+    };
+    tokio::join!(tries, again)
 }
 
 /// A wrong try that was looked at before another code was sent must not bring the old one back.
 #[tokio::test]
 async fn a_try_of_the_code_before_leaves_the_new_one_alone() {
-    let gate = Arc::new(HeldTry::default());
+    let gate = Arc::new(HoldsOne::of(|passage| {
+        passage.operation == "PutItem" && ["contact_code", "sign_in"].contains(&passage.entities[0].as_str())
+    }));
     let setup = Setup { gate: Some(gate.clone()), ..Setup::default() };
     let world = World::with("2026-11-23T12:00:00Z", setup).await;
     let mara = Box::pin(world.person(PHONE).not_onboarded().join(&world)).await;
@@ -402,14 +383,8 @@ async fn a_try_of_the_code_before_leaves_the_new_one_alone() {
         world.code_for(NEW)
     };
     let first = named().await;
-    gate.holding.store(true, Ordering::SeqCst);
-    let again = async {
-        gate.held.notified().await;
-        let code = named().await;
-        gate.free.notify_one();
-        code
-    };
-    let (reply, code) = tokio::join!(try_patch(&mara, json!({"phone_code": other_than(&first)})), again);
+    let tries = try_patch(&mara, json!({"phone_code": other_than(&first)}));
+    let (reply, code) = while_held(&gate, tries, named()).await;
     reply.problem(422, "invalid-input");
     assert_eq!(mara.client.patch("/api/users/me", json!({"phone_code": code}), 200).await["phone"], NEW);
 
@@ -420,16 +395,9 @@ async fn a_try_of_the_code_before_leaves_the_new_one_alone() {
         world.code_for(NEW)
     };
     let first = asks().await;
-    gate.holding.store(true, Ordering::SeqCst);
-    let again = async {
-        gate.held.notified().await;
-        let code = asks().await;
-        gate.free.notify_one();
-        code
-    };
     let wrong = json!({"phone": NEW, "code": other_than(&first)});
     let anyone = world.client();
-    let (reply, code) = tokio::join!(anyone.try_post("/api/auth/verify", &wrong), again);
+    let (reply, code) = while_held(&gate, anyone.try_post("/api/auth/verify", &wrong), asks()).await;
     reply.problem(401, "unauthorized");
     world.client().post("/api/auth/verify", json!({"phone": NEW, "code": code}), 200).await;
 }

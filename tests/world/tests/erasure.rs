@@ -17,7 +17,7 @@ use ivy_simulators::{CallScript, Persona};
 use ivy_store::Profile;
 use ivy_world::{
     Person, Setup, World, at,
-    gate::{Gate, Party, Passage, Ruling, Told},
+    gate::{Gate, Party, Passage, Ruling},
     talk,
 };
 use jiff::SignedDuration;
@@ -294,12 +294,6 @@ impl Gate for OneFault {
         }
         Ruling::Pass
     }
-
-    fn told(&self, _: &Passage, _: Told) {}
-
-    async fn end(&self) {
-        std::future::pending().await
-    }
 }
 
 #[tokio::test]
@@ -402,12 +396,6 @@ impl Gate for Outage {
     async fn enter(&self, passage: &Passage) -> Ruling {
         let down = passage.party == Party::Retell && self.0.load(Ordering::SeqCst);
         if down { Ruling::Status(500) } else { Ruling::Pass }
-    }
-
-    fn told(&self, _: &Passage, _: Told) {}
-
-    async fn end(&self) {
-        std::future::pending().await
     }
 }
 

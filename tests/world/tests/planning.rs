@@ -2,23 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use ivy_flows::{planning::PlanJob, ports::Queue};
 use ivy_simulators::{Fault, Persona, Provider};
 use ivy_store::keys;
-use ivy_world::{
-    Person, Setup, World, at, delivery,
-    gate::{Gate, Passage, Ruling, Told},
-    talks,
-};
+use ivy_world::{Person, Setup, World, at, delivery, gate::HoldsOne, talks};
 use jiff::{SignedDuration, Timestamp, civil::Date};
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
 const PHONE: &str = "+447700900150";
 
@@ -487,47 +478,23 @@ async fn the_onboarding_call_waits_for_consent_for_windows_and_for_an_answer() {
     assert_eq!(calls(&mara).await.pop().unwrap(), "weekly_planning scheduled 11-29T18:00-20:00");
 }
 
-/// Holds the first transaction that writes a call, between what its writer read and its commit.
-#[derive(Debug, Default)]
-struct HoldsACall {
-    armed: AtomicBool,
-    reached: Notify,
-    go: Notify,
-}
-
-#[async_trait]
-impl Gate for HoldsACall {
-    async fn enter(&self, passage: &Passage) -> Ruling {
-        let writes_a_call = passage.operation == "TransactWriteItems" && passage.entities.iter().any(|it| it == "call");
-        if writes_a_call && self.armed.swap(false, Ordering::Relaxed) {
-            self.reached.notify_one();
-            self.go.notified().await;
-        }
-        Ruling::Pass
-    }
-
-    fn told(&self, _: &Passage, _: Told) {}
-
-    async fn end(&self) {
-        std::future::pending().await
-    }
-}
-
 #[tokio::test]
 async fn a_window_that_is_taken_back_while_its_day_is_planned_gets_no_call() {
-    let gate = Arc::new(HoldsACall::default());
+    let gate = Arc::new(HoldsOne::of(|passage| {
+        passage.operation == "TransactWriteItems" && passage.entities.iter().any(|entity| entity == "call")
+    }));
     let setup = Setup { gate: Some(gate.clone()), ..Setup::default() };
     let world = Box::pin(World::with("2026-11-23T12:00:00Z", setup)).await;
     let mara = Box::pin(world.person(PHONE).tier("b2c_elite").join(&world)).await;
     world.settle().await;
-    gate.armed.store(true, Ordering::Relaxed);
+    gate.arm();
     let changes = async {
-        gate.reached.notified().await;
+        gate.held().await;
         let windows = json!({
             "morning_window": {"start": "10:00", "end": "11:00"}, "evening_window": {"start": "20:00", "end": "21:00"},
         });
         mara.client.patch("/api/users/me", windows, 200).await;
-        gate.go.notify_one();
+        gate.let_go();
     };
     tokio::join!(plan_london(&world, TUESDAY), changes);
     world.settle().await;

@@ -124,9 +124,8 @@ impl Journey {
         world.settle().await;
 
         // What stopped by message is agreed to again.
-        let agreed = json!({"calls": true, "messages": true, "data_processing": true}).to_string();
-        let headers = [("content-type", "application/json")];
-        self.mara.client.send(Method::PUT, "/api/users/me/consents", &headers, agreed).await.expect(200);
+        let agreed = json!({"calls": true, "messages": true, "data_processing": true});
+        self.mara.client.put("/api/users/me/consents", agreed, 200).await;
         let workout = self.mara.plan(ACTIVITY, world.now() + SignedDuration::from_mins(30)).await;
         self.mara.log(&workout, "completed").await;
         self.mara.log(&workout, "partial").await;

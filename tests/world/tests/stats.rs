@@ -540,9 +540,7 @@ async fn without_consent_to_the_processing_of_data_nothing_new_is_recorded() {
     let mara = world.person("+447700900479").join(&world).await;
     let consents = |granted: bool| json!({"calls": granted, "messages": granted, "data_processing": granted});
     let set = async |granted: bool| {
-        let headers = [("content-type", "application/json")];
-        let body = consents(granted).to_string();
-        mara.client.send(axum::http::Method::PUT, "/api/users/me/consents", &headers, body).await.expect(200);
+        mara.client.put("/api/users/me/consents", consents(granted), 200).await;
     };
     let plan = json!({"planned_activity": "a run", "planned_time": world.now() + SignedDuration::from_hours(1)});
     let attempts = [

@@ -1,23 +1,13 @@
-//! Pausing and resuming, consents and their history. What is counted are effects:
-//! calls that rang, messages that arrived.
+//! Pausing and resuming, consents and their history. What is counted are effects: calls that rang, messages that arrived.
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use ivy_flows::ports::Queue;
-use ivy_world::{
-    Person, Setup, World, at, delivery,
-    gate::{Gate, Passage, Ruling, Told},
-    talks,
-};
+use ivy_world::{Person, Setup, World, at, delivery, gate::HoldsOne, talks};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::sync::Notify;
 
 const PHONE: &str = "+447700900160";
 
@@ -42,9 +32,7 @@ async fn resume(mara: &Person) -> Value {
 
 async fn consents(mara: &Person, calls: bool, messages: bool, data_processing: bool) -> Value {
     let body = json!({"calls": calls, "messages": messages, "data_processing": data_processing});
-    let headers = [("content-type", "application/json")];
-    let reply = mara.client.send(axum::http::Method::PUT, "/api/users/me/consents", &headers, body.to_string()).await;
-    reply.expect(200)
+    mara.client.put("/api/users/me/consents", body, 200).await
 }
 
 /// Type and state of all calls, by time.
@@ -106,36 +94,12 @@ async fn a_pause_cancels_what_waits_and_resuming_plans_it_again() {
     assert_eq!(world.simulators.rings().len(), 1);
 }
 
-/// Holds the claim of a call until it is told to let it go.
-#[derive(Debug, Default)]
-struct HeldClaim {
-    holding: AtomicBool,
-    held: Notify,
-    free: Notify,
-}
-
-#[async_trait]
-impl Gate for HeldClaim {
-    async fn enter(&self, passage: &Passage) -> Ruling {
-        let claim = passage.operation == "TransactWriteItems" && passage.entities.iter().any(|entity| entity == "slot");
-        if claim && self.holding.swap(false, Ordering::SeqCst) {
-            self.held.notify_one();
-            self.free.notified().await;
-        }
-        Ruling::Pass
-    }
-
-    fn told(&self, _: &Passage, _: Told) {}
-
-    async fn end(&self) {
-        std::future::pending().await
-    }
-}
-
 #[tokio::test]
 async fn a_call_that_is_about_to_be_claimed_does_not_ring_after_the_answer() {
     for forbids in ["pause", "consents", "delete"] {
-        let gate = Arc::new(HeldClaim::default());
+        let gate = Arc::new(HoldsOne::of(|passage| {
+            passage.operation == "TransactWriteItems" && passage.entities.iter().any(|entity| entity == "slot")
+        }));
         let setup = Setup { gate: Some(gate.clone()), ..Setup::default() };
         let world = World::with("2026-11-23T06:00:00Z", setup).await;
         let mara = Box::pin(world.person(PHONE).tier("b2c_elite").join(&world)).await;
@@ -143,19 +107,19 @@ async fn a_call_that_is_about_to_be_claimed_does_not_ring_after_the_answer() {
         let timer = world.timers.set_timers()[0].clone();
         world.clock.set(timer.at);
         world.simulators.set_time(timer.at);
-        gate.holding.store(true, Ordering::SeqCst);
+        gate.arm();
         let claiming = async {
             let message = delivery(Queue::DueCalls, &timer.body, timer.at);
             assert!(Box::pin(world.deliver_message(&message)).await);
         };
         let forbidding = async {
-            gate.held.notified().await;
+            gate.held().await;
             match forbids {
                 "pause" => drop(pause(&mara, json!({"reason": "paused"})).await),
                 "consents" => drop(consents(&mara, false, true, true).await),
                 _ => drop(mara.client.delete("/api/users/me", 202).await),
             }
-            gate.free.notify_one();
+            gate.let_go();
         };
         tokio::join!(claiming, forbidding);
         world.settle().await;

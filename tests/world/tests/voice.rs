@@ -20,7 +20,7 @@ use ivy_simulators::{CallScript, Provider};
 use ivy_store::{Profile, StoredCall};
 use ivy_world::{
     Person, QueuedMessage, Setup, World,
-    gate::{Gate, Passage, Ruling, Told},
+    gate::{Gate, Passage, Ruling},
 };
 use jiff::{SignedDuration, Timestamp, civil::date};
 use serde_json::{Value, json};
@@ -244,9 +244,8 @@ async fn who_tells_the_provider_to_stop_calling_is_not_called_again() {
     );
     let waiting = person.call(&tomorrow).await;
     assert_eq!((&waiting["state"], &waiting["cause"]), (&json!("cancelled"), &json!("consent_withdrawn")));
-    let agreed = json!({"calls": true, "messages": true, "data_processing": true}).to_string();
-    let headers = [("content-type", "application/json")];
-    person.client.send(axum::http::Method::PUT, "/api/users/me/consents", &headers, agreed).await.expect(200);
+    let agreed = json!({"calls": true, "messages": true, "data_processing": true});
+    person.client.put("/api/users/me/consents", agreed, 200).await;
     assert_eq!(world.deliver(&told("call_analyzed")).await, 204);
     assert_eq!(person.get("/api/users/me").await["consents"]["calls"]["granted"], true);
 }
@@ -411,12 +410,6 @@ impl Gate for SlowAndContended {
         self.tries.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(Duration::from_millis(500)).await;
         Ruling::Conflict
-    }
-
-    fn told(&self, _: &Passage, _: Told) {}
-
-    async fn end(&self) {
-        std::future::pending().await
     }
 }
 
