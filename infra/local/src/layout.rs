@@ -58,6 +58,17 @@ impl Layout {
         self.root.join("target/lambda")
     }
 
+    /// The names of the tests that need the deployed stack.
+    pub(crate) fn tests_on_the_stack(&self) -> Result<Vec<String>, Failure> {
+        let directory = self.root.join("tests/stack/tests");
+        let entries = fs::read_dir(&directory)
+            .map_err(|error| Failure::new(format!("{} cannot be read: {error}.", directory.display())))?;
+        let name = |path: PathBuf| Some(path.file_name()?.to_str()?.strip_suffix(".rs")?.to_owned());
+        let mut names: Vec<_> = entries.flatten().filter_map(|entry| name(entry.path())).collect();
+        names.sort();
+        Ok(names)
+    }
+
     /// An empty directory of that name, for the emulator's files.
     pub(crate) fn fresh(&self, name: &str) -> Result<PathBuf, Failure> {
         let directory = self.local().join(name);

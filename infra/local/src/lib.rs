@@ -173,7 +173,11 @@ async fn test(console: &Console, layout: &Layout, arguments: &[String]) -> Resul
     running.file.write(&file)?;
     console.line("");
     let mut command = process::Tool::new("cargo", layout.root());
-    command.arguments(["test", "--no-fail-fast", "--package", "ivy-stack"]).environment("IVY_STACK", &file);
+    // By their names and not by their package's: `--package` would select other features, and build every library anew.
+    command.arguments(["test", "--no-fail-fast"]).environment("IVY_STACK", &file);
+    for name in layout.tests_on_the_stack()? {
+        command.argument("--test").argument(name);
+    }
     if !arguments.is_empty() {
         command.argument("--").arguments(arguments);
     }

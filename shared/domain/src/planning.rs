@@ -10,7 +10,11 @@
 //! **The onboarding call** is by voice, and comes on each day until a first talk has taken place: until it has
 //! rung once in the first window of any day, preferred or not; from then on in place of the first call of a day
 //! that has calls anyway, so that nobody who does not answer is called more often for it. Whoever takes calls in
-//! the evening only (`mixed`) gets it in the evening; whoever takes none (`async`) gets one message in its place.
+//! the evening only (`mixed`) gets it in the evening; whoever takes none (`async`) has none: they begin with the
+//! messages of their days.
+//!
+//! **What is allowed:** a call needs the consent to calls, a message in its place the consent to messages. Either
+//! can be had without the other.
 
 use jiff::{
     SignedDuration, Timestamp,
@@ -77,22 +81,25 @@ pub fn call_id(user: UserId, date: Date, call_type: CallType) -> CallId {
     CallId::derive(date, &[&user.to_string(), call_type.name()])
 }
 
-/// The calls of a local day, by time; none when the user may not be called, or before onboarding.
+/// The calls of a local day, by time, those by voice and those in writing that the user may have; none before onboarding.
 #[must_use]
 pub fn calls_for(user: &User, date: Date, history: &CallHistory) -> Vec<PlannedCall> {
-    let Some(onboarded_at) = user.onboarded_at.filter(|_| user.may_be_called()) else { return Vec::new() };
+    let Some(onboarded_at) = user.onboarded_at else { return Vec::new() };
     let taken = history.onboarding_call_at.and_then(|at| slot_around(user, date, at));
-    let onboarding = taken.or_else(|| onboarding_slot(user, date, *history).filter(|_| !history.onboarding_call_done));
+    let onboarding = taken
+        .or_else(|| onboarding_slot(user, date, *history).filter(|_| !history.onboarding_call_done))
+        .filter(|_| takes_calls(user));
     let mut calls: Vec<PlannedCall> = slots(user, date)
         .into_iter()
         .filter(|slot| slot.due_at >= onboarded_at)
         .filter_map(|slot| {
             let (call_type, channel) = if onboarding.as_ref() == Some(&slot) {
-                (CallType::Onboarding, onboarding_channel(user.communication_preference))
+                (CallType::Onboarding, Channel::Voice)
             } else {
                 (regular_call(user, date, slot.part)?, channel(user.communication_preference, slot.part))
             };
-            Some(PlannedCall { call_type, date, due_at: slot.due_at, window: slot.window, channel })
+            let planned = PlannedCall { call_type, date, due_at: slot.due_at, window: slot.window, channel };
+            may_have(user, channel).then_some(planned)
         })
         .collect();
     calls.sort_by_key(|call| call.due_at);
@@ -156,8 +163,15 @@ fn spread(user: UserId, date: Date, window: CallWindow) -> Timestamp {
     window.opens_at + SignedDuration::from_secs(i64::try_from(offset).unwrap_or(0))
 }
 
+fn may_have(user: &User, channel: Channel) -> bool {
+    match channel {
+        Channel::Voice => user.may_be_called(),
+        Channel::Message => user.may_be_written_to_in_place_of_calls(),
+    }
+}
+
 /// From when on Ivy could call this user: onboarded, with both consents, and at a phone that is proven theirs.
-fn reachable_since(user: &User, onboarded_at: Timestamp) -> Timestamp {
+fn callable_since(user: &User, onboarded_at: Timestamp) -> Timestamp {
     let consents = [&user.consents.calls, &user.consents.data_processing];
     let said = consents.into_iter().flatten().map(|consent| consent.at);
     said.chain(user.phone_proven_at).fold(onboarded_at, Timestamp::max)
@@ -169,33 +183,21 @@ fn slot_around(user: &User, date: Date, at: Timestamp) -> Option<Slot> {
     slots(user, date).into_iter().min_by_key(distance).filter(|slot| distance(slot) <= SAME_WINDOW)
 }
 
+/// Whether anything rings at this user.
+fn takes_calls(user: &User) -> bool {
+    user.communication_preference != CommunicationPreference::Async && user.may_be_called()
+}
+
 /// The slot of a day that the onboarding call takes, while it is not done.
 fn onboarding_slot(user: &User, date: Date, history: CallHistory) -> Option<Slot> {
-    let since = reachable_since(user, user.onboarded_at?).max(history.onboarding_not_before.unwrap_or(Timestamp::MIN));
-    let by_message = onboarding_channel(user.communication_preference) == Channel::Message;
-    if by_message {
-        // Nobody notes that it was read: it is written once, in the first slot of all.
-        let first_day = local_date(reachable_since(user, user.onboarded_at?), &user.timezone);
-        let first = (0..=3)
-            .flat_map(|days| slots(user, plus_days(first_day, days)))
-            .filter(|slot| slot.due_at >= since)
-            .min_by_key(|slot| slot.due_at);
-        return first.filter(|slot| slot.date == date);
-    }
     let evenings_only =
         user.communication_preference == CommunicationPreference::Mixed && user.evening_window.is_some();
+    let since = callable_since(user, user.onboarded_at?).max(history.onboarding_not_before.unwrap_or(Timestamp::MIN));
     slots(user, date)
         .into_iter()
         .filter(|slot| slot.due_at >= since && (!evenings_only || slot.part == Part::Evening))
         .filter(|slot| !history.onboarding_call_tried || regular_call(user, date, slot.part).is_some())
         .min_by_key(|slot| slot.due_at)
-}
-
-fn onboarding_channel(preference: CommunicationPreference) -> Channel {
-    match preference {
-        CommunicationPreference::Calls | CommunicationPreference::Mixed => Channel::Voice,
-        CommunicationPreference::Async => Channel::Message,
-    }
 }
 
 fn channel(preference: CommunicationPreference, part: Part) -> Channel {

@@ -413,9 +413,14 @@ impl User {
         self.may_be_contacted() && self.phone_proven_at.is_some() && granted(self.consents.calls.as_ref())
     }
 
-    /// Whether days are planned for this user: callable now, or as soon as a pause is over that ends by itself.
+    /// Whether Ivy may write to this user where she would call others: as for calls, with the consent to messages instead.
     #[must_use]
-    pub fn is_planned_for(&self) -> bool {
+    pub fn may_be_written_to_in_place_of_calls(&self) -> bool {
+        self.may_be_contacted() && self.may_be_messaged()
+    }
+
+    /// Whether calls are planned for this user: callable now, or as soon as a pause is over that ends by itself.
+    fn is_planned_for(&self) -> bool {
         let resumed = Self { status: UserStatus::Active, ..self.clone() };
         self.may_be_called() || (self.resumes_at.is_some() && resumed.may_be_called())
     }

@@ -170,11 +170,8 @@ fn voice_calls(user: &User, date: Date, history: &CallHistory) -> Vec<PlannedCal
 /// suppressed when it would be sent, so that nothing has to find it before.
 async fn plan_messages(ivy: &Ivy, profile: &Profile, date: Date, from: Timestamp) -> Result<(), Error> {
     let (user, now) = (&profile.user, ivy.now());
-    if !user.may_be_messaged() {
-        return Ok(());
-    }
-    // In whatever order the first call comes: it is a call for everybody.
-    let planned = calls_for(user, date, &CallHistory { onboarding_call_done: true, ..CallHistory::default() });
+    // In whatever order the first call comes: it is never a message.
+    let planned = calls_for(user, date, &CallHistory::DONE);
     for planned in planned.iter().filter(|planned| planned.channel == Channel::Message && planned.due_at >= from) {
         let (name, due_at) = (user.first_name.clone(), planned.due_at);
         let notice = match planned.call_type {
@@ -202,7 +199,7 @@ async fn plan_messages(ivy: &Ivy, profile: &Profile, date: Date, from: Timestamp
 pub(crate) fn no_longer_planned(me: &Me, due_at: Timestamp, now: Timestamp) -> Option<&'static str> {
     let user = me.user();
     let date = days::local_date(due_at, &user.timezone);
-    let planned = calls_for(user, date, &CallHistory { onboarding_call_done: true, ..CallHistory::default() });
+    let planned = calls_for(user, date, &CallHistory::DONE);
     if !planned.iter().any(|planned| planned.channel == Channel::Message && planned.due_at == due_at) {
         return Some("planned_otherwise");
     }

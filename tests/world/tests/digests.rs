@@ -169,6 +169,30 @@ async fn who_wants_messages_gets_them_in_place_of_calls() {
 }
 
 #[tokio::test]
+async fn who_takes_messages_and_no_calls_gets_messages() {
+    let world = World::at("2026-11-23T06:00:00Z").await;
+    let consents = |messages| json!({"calls": false, "messages": messages, "data_processing": true});
+    let person = world.person(PHONE).tier("b2c_elite").onboarding("communication_preference", json!("async"));
+    let person = person.onboarding("consents", consents(true)).join(&world).await;
+    world.advance_to(at("2026-11-24T03:00:00Z")).await;
+    let before = templates(&world).len();
+    world.plan_day(at("2026-11-24T03:00:00Z")).await;
+    world.advance_to(at("2026-11-24T09:00:00Z")).await;
+    assert_eq!(templates(&world)[before..], ["morning_plan"]);
+    person.client.put("/api/users/me/consents", consents(false), 200).await;
+    world.advance_to(at("2026-11-24T21:00:00Z")).await;
+    assert_eq!(templates(&world)[before..], ["morning_plan"], "withdrawn");
+    world.advance_to(at("2026-11-25T03:00:00Z")).await;
+    world.plan_day(at("2026-11-25T03:00:00Z")).await;
+    world.advance_to(at("2026-11-25T12:00:00Z")).await;
+    assert_eq!(templates(&world)[before..], ["morning_plan"], "nor on a day that is planned without it");
+    person.client.put("/api/users/me/consents", consents(true), 200).await;
+    world.advance_to(at("2026-11-25T21:00:00Z")).await;
+    assert_eq!(templates(&world)[before..], ["morning_plan", "evening_check"], "given back in time for the evening");
+    assert!(world.simulators.rings().is_empty(), "nothing rings");
+}
+
+#[tokio::test]
 async fn a_message_in_place_of_a_call_comes_in_the_persons_own_window_also_before_seven() {
     let world = World::at("2026-11-23T04:00:00Z").await;
     let person = world.person(PHONE).tier("b2c_elite").onboarding("communication_preference", json!("async"));

@@ -6,7 +6,7 @@ use ivy_domain::{
     call::CallType::{self, EveningReview, MonthlyCheck, MorningPlanning, Onboarding, QuarterlyReview, WeeklyPlanning},
     days,
     planning::{CallHistory, Channel, call_id, calls_for, calls_per_week},
-    user::{CommunicationPreference, UserStatus, WeekdaySet, Window},
+    user::{CommunicationPreference, Consent, Consents, UserStatus, WeekdaySet, Window},
 };
 use jiff::civil::{Date, Time, Weekday, date};
 use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_assert_ne, proptest};
@@ -125,8 +125,39 @@ fn the_onboarding_call_of_a_mixed_user_is_by_voice() {
     let morning = at("2026-11-24T07:00:00Z");
     assert_eq!(onboarding_on(&mornings, day, CallHistory::default()), [(Channel::Voice, morning)]);
     let written = User { communication_preference: CommunicationPreference::Async, ..mixed };
-    assert_eq!(onboarding_on(&written, day, CallHistory::default()), [(Channel::Message, morning)]);
-    assert_eq!(onboarding_on(&written, days::plus_days(day, 1), CallHistory::default()), [], "written once");
+    assert_eq!(onboarding_on(&written, day, CallHistory::default()), [], "nothing rings");
+    let rang = CallHistory { onboarding_call_at: Some(evening), ..CallHistory::default() };
+    assert_eq!(onboarding_on(&written, day, rang), [], "also of what was planned before they chose to write");
+}
+
+/// Who takes messages and no calls got neither.
+#[test]
+fn a_message_in_place_of_a_call_needs_the_consent_to_messages_and_a_call_the_one_to_calls() {
+    let no = |consent: &mut Option<Consent>| consent.as_mut().unwrap().granted = false;
+    let day = date(2026, 11, 24);
+    for history in [CallHistory::DONE, CallHistory::default()] {
+        let channels = |preference, change: &dyn Fn(&mut Consents)| {
+            let user = with(|user| {
+                user.communication_preference = preference;
+                user.evening_window = user.evening_window.filter(|_| history == CallHistory::DONE);
+                change(&mut user.consents);
+            });
+            calls_for(&user, day, &history).into_iter().map(|call| call.channel).collect::<Vec<_>>()
+        };
+        let parts = if history == CallHistory::DONE { 2 } else { 1 };
+        let no_calls = |consents: &mut Consents| no(&mut consents.calls);
+        let no_messages = |consents: &mut Consents| no(&mut consents.messages);
+        assert_eq!(channels(CommunicationPreference::Async, &no_calls), vec![Channel::Message; parts]);
+        assert_eq!(channels(CommunicationPreference::Async, &no_messages), []);
+        assert_eq!(
+            channels(CommunicationPreference::Mixed, &no_calls),
+            [Channel::Message],
+            "also in the onboarding's slot"
+        );
+        assert_eq!(channels(CommunicationPreference::Mixed, &no_messages), [Channel::Voice]);
+        assert_eq!(channels(CommunicationPreference::Calls, &no_calls), []);
+        assert_eq!(channels(CommunicationPreference::Calls, &no_messages), vec![Channel::Voice; parts]);
+    }
 }
 
 /// Who agreed to calls, or named windows, after the first window had passed never got an onboarding call.
