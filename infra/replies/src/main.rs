@@ -1,12 +1,12 @@
 //! `cargo run --release -p ivy-replies`: learns the weights of [`ivy_domain::replies::classifier`] from the labelled replies.
 //!
-//! Before it writes them it tells how well each hand's replies are understood when the classifier has learnt from the others alone
-//! (`--check` does only that), and last the replies that nothing was learnt from. The rules were written with the replies of the hand
-//! `rules` in view, so what the other hands' lines say is what strangers can expect.
+//! It tells how well the replies are understood that nothing was learnt from. `--check` writes nothing and takes minutes: it tells how
+//! well each hand's replies are understood when the classifier has learnt from the others alone. The rules were written with the
+//! replies of the hand `rules` in view.
 
 mod training;
 
-use std::{collections::BTreeSet, io::Write as _, process::ExitCode};
+use std::{collections::BTreeSet, io::Write, process::ExitCode};
 
 use ivy_domain::replies::{Ruling, by_rules, classifier::judge};
 use ivy_replies::corpus::{OURS, Row, Tally, UNSEEN, read, workspace};
@@ -14,6 +14,7 @@ use training::{Example, train};
 
 const WEIGHTS: &str = "shared/domain/src/replies/weights.bin";
 const SHOWN: [&str; 6] = ["done", "skip", "stop", "help", "partial", "reschedule"];
+const HEAD: &str = "hand          rows   rules    both   precision/recall of done, skip, stop, help, partial, reschedule";
 
 fn learn<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Result<Vec<u8>, String> {
     let examples = rows
@@ -47,40 +48,39 @@ fn told(name: &str, rows: &[&Row], weights: &[u8]) -> String {
         format!("{:.2}/{:.2}", tally.precision(), tally.recall())
     });
     let (rules, both) = (right(&by_rules), right(&by_both));
-    format!("{name:<8}{:>6}{rules:>8.3}{both:>8.3}   {}", rows.len(), by_intent.join("  "))
+    format!("{name:<12}{:>6}{rules:>8.3}{both:>8.3}   {}", rows.len(), by_intent.join("  "))
 }
 
-fn check(rows: &[Row], unseen: &[Row], weights: &[u8], out: &mut impl std::io::Write) -> Result<(), String> {
-    let mut lines = vec![format!(
-        "{:<8}{:>6}{:>8}{:>8}   precision/recall of {}",
-        "hand",
-        "rows",
-        "rules",
-        "both",
-        SHOWN.join(", ")
-    )];
+/// Learns from all hands, tells how well the unseen replies are understood by that, and writes the weights.
+fn write(rows: &[Row], unseen: &[Row], out: &mut impl Write) -> Result<(), String> {
+    let weights = learn(rows)?;
+    say(out, HEAD)?;
+    say(out, &told("unseen", &unseen.iter().collect::<Vec<_>>(), &weights))?;
+    std::fs::write(workspace(WEIGHTS), weights).map_err(|error| format!("{WEIGHTS}: {error}"))
+}
+
+/// Tells for each hand what the others teach.
+fn check(rows: &[Row], out: &mut impl Write) -> Result<(), String> {
+    say(out, HEAD)?;
     let hands: BTreeSet<&str> = rows.iter().map(|row| row.hand.as_str()).collect();
     for hand in hands {
         let (theirs, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.hand == hand);
-        lines.push(told(hand, &theirs, &learn(others)?));
+        say(out, &told(hand, &theirs, &learn(others)?))?;
     }
-    lines.push(told("unseen", &unseen.iter().collect::<Vec<_>>(), weights));
-    lines.into_iter().try_for_each(|line| writeln!(out, "{line}")).map_err(|error| error.to_string())
+    Ok(())
+}
+
+fn say(out: &mut impl Write, line: &str) -> Result<(), String> {
+    writeln!(out, "{line}").map_err(|error| error.to_string())
 }
 
 fn run() -> Result<(), String> {
-    let only_check = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
-        [] => false,
-        [flag] if flag == "--check" => true,
-        _ => return Err("usage: ivy-replies [--check]".to_owned()),
-    };
-    let (rows, unseen) = (read(&workspace(OURS))?, read(&workspace(UNSEEN))?);
-    let weights = learn(&rows)?;
-    check(&rows, &unseen, &weights, &mut std::io::stdout().lock())?;
-    if only_check {
-        return Ok(());
+    let out = &mut std::io::stdout().lock();
+    match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
+        [] => write(&read(&workspace(OURS))?, &read(&workspace(UNSEEN))?, out),
+        [flag] if flag == "--check" => check(&read(&workspace(OURS))?, out),
+        _ => Err("usage: ivy-replies [--check]".to_owned()),
     }
-    std::fs::write(workspace(WEIGHTS), weights).map_err(|error| format!("{WEIGHTS}: {error}"))
 }
 
 fn main() -> ExitCode {

@@ -6,6 +6,9 @@ use ivy_domain::replies::classifier::{BUCKETS, INTENTS, features, softmax, value
 
 const ROUNDS: u64 = 40;
 const RATE: f32 = 0.5;
+/// How many values a weight has on either side of none. Finer ones tell nothing that could be measured, and coarse ones deflate to
+/// two fifths: each function that reads replies carries them in its zip.
+const LEVELS: f32 = 7.0;
 /// What a weight loses with each row that touches it, as a part of itself.
 const DECAY: f32 = 2e-5;
 
@@ -61,10 +64,10 @@ pub(crate) fn train(examples: &[Example]) -> Vec<u8> {
     as_bytes(&means)
 }
 
-/// Scaled to signed bytes.
+/// Scaled to [`LEVELS`], a signed byte each.
 fn as_bytes(weights: &[[f32; INTENTS.len()]]) -> Vec<u8> {
     let most = weights.iter().flatten().fold(0.0_f32, |most, weight| most.max(weight.abs()));
-    let scale = if most > 0.0 { most / 127.0 } else { 1.0 };
+    let scale = if most > 0.0 { most / LEVELS } else { 1.0 };
     let rows = weights.iter().flatten().map(|weight| ((weight / scale).round() as i8).cast_unsigned());
     scale.to_le_bytes().into_iter().chain(rows).collect()
 }

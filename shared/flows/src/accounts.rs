@@ -714,10 +714,14 @@ fn move_days(before: &User, after: &mut User, now: Timestamp) -> Option<(Date, O
     Some((before.days().date_of(now), moved.excused))
 }
 
+fn takes_messages_in_place_of_calls(user: &User) -> bool {
+    user.communication_preference != CommunicationPreference::Calls && user.may_be_written_to_in_place_of_calls()
+}
+
 /// What a day's plan follows from.
 fn plans_differently(before: &User, after: &User) -> bool {
     before.may_be_called() != after.may_be_called()
-        || before.may_be_written_to_in_place_of_calls() != after.may_be_written_to_in_place_of_calls()
+        || takes_messages_in_place_of_calls(before) != takes_messages_in_place_of_calls(after)
         || before.timezone != after.timezone
         || before.morning_window != after.morning_window
         || before.evening_window != after.evening_window

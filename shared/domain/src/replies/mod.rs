@@ -416,9 +416,8 @@ fn score(all: &[String]) -> Option<u8> {
     if words.iter().any(|word| !is_number(word) && !words::AROUND_SCORE.contains(word)) {
         return None;
     }
-    // "1 of 3" is a part.
-    let count = |three: &[&str]| is_number(three[0]) && three[1] == "of" && is_number(three[2]);
-    if words.windows(3).any(count) {
+    // "1 of 3", "one of the two": a part. The scale is gone by now.
+    if words.contains(&"of") {
         return None;
     }
     let time = |word: &&str| matches!(*word, "tonight" | "in") || word.contains(':');
@@ -470,6 +469,10 @@ fn score_value(word: &str) -> Option<u8> {
         return Some(*value);
     }
     let word = word.strip_suffix("/10").unwrap_or(word);
+    // "7.30" is a time, "7.5" a score.
+    if word.split_once('.').is_some_and(|(_, decimals)| decimals.len() > 1) {
+        return None;
+    }
     let value: f32 = word.parse().ok().filter(|value: &f32| (1.0..=10.0).contains(value))?;
     // Halves go up; the range is checked above, so the cast keeps the value.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]

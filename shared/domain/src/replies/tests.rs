@@ -35,6 +35,7 @@ fn replies_are_understood() {
                 "half done, will do the rest later",
                 "skipped the run but did the stretches",
                 "la mitad",
+                "one of the two",
             ],
         ),
         (
@@ -69,6 +70,7 @@ fn replies_are_understood() {
             Intent::Reschedule,
             &[
                 "later",
+                "7.30",
                 "at 6pm",
                 "tomorrow 7am",
                 "can we do 6 pm?",

@@ -7,7 +7,7 @@
 use std::{
     net::Ipv4Addr,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
+    time::Duration,
 };
 
 use axum::{
@@ -29,20 +29,36 @@ use tokio_rustls::{
     server::TlsStream,
 };
 
+use super::process::CpuClock;
 use crate::failure::{Because as _, Failure};
 
 /// A request of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Request {
-    pub(crate) began: Instant,
-    pub(crate) ended: Instant,
+    /// CPU time that the function had used when it came, and when it was answered; nothing unless it is watched.
+    pub(crate) came: Duration,
+    pub(crate) answered: Duration,
 }
 
 #[derive(Clone)]
 struct Services {
     database: Database,
     secret: Arc<str>,
+    seen: Seen,
+}
+
+/// What was asked, and the function whose CPU time is noted at it.
+#[derive(Debug, Clone, Default)]
+struct Seen {
     requests: Arc<Mutex<Vec<Request>>>,
+    watched: Arc<Mutex<Option<CpuClock>>>,
+}
+
+impl Seen {
+    fn used(&self) -> Duration {
+        let watched = *self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        watched.map(CpuClock::used).unwrap_or_default()
+    }
 }
 
 /// The emulated services.
@@ -54,14 +70,14 @@ pub(crate) struct Aws {
     pub(crate) tls_url: String,
     /// The certificate, PEM, that whoever takes `tls_url` has to trust.
     pub(crate) authority: String,
-    requests: Arc<Mutex<Vec<Request>>>,
+    seen: Seen,
 }
 
 impl Aws {
     pub(crate) async fn start(secret: &Value) -> Result<Self, Failure> {
         let database = Database::memory().because("the table in memory does not start")?;
-        let requests = Arc::default();
-        let services = Services { database, secret: secret.to_string().into(), requests: Arc::clone(&requests) };
+        let seen = Seen::default();
+        let services = Services { database, secret: secret.to_string().into(), seen: seen.clone() };
         let router = Router::new().fallback(answer).with_state(services);
         let (plain, port) = listen().await?;
         let plain = plain.tap_io(|socket| {
@@ -75,13 +91,18 @@ impl Aws {
             url: format!("http://127.0.0.1:{port}"),
             tls_url: format!("https://localhost:{tls_port}"),
             authority,
-            requests,
+            seen,
         })
+    }
+
+    /// Notes the function's CPU time at each request from now on, or no more. It costs the function nothing, which waits.
+    pub(crate) fn watch(&self, function: Option<CpuClock>) {
+        *self.seen.watched.lock().unwrap_or_else(PoisonError::into_inner) = function;
     }
 
     /// What was asked since the last time.
     pub(crate) fn take_requests(&self) -> Vec<Request> {
-        std::mem::take(&mut *self.requests.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.seen.requests.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -154,7 +175,7 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, [(&'static str, &'static str); 1], String) {
-    let began = Instant::now();
+    let came = services.seen.used();
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let (status, text) = match target.split_once('.') {
         Some(("secretsmanager", _)) => (200, secret(&services.secret)),
@@ -164,8 +185,8 @@ async fn answer(
         None if uri.path().starts_with("/v2/email/") => (200, json!({"MessageId": "0100018f"}).to_string()),
         None => (404, json!({"__type": "UnknownOperation", "message": uri.path()}).to_string()),
     };
-    let request = Request { began, ended: Instant::now() };
-    services.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    let request = Request { came, answered: services.seen.used() };
+    services.seen.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [("content-type", "application/x-amz-json-1.0")], text)
 }

@@ -80,7 +80,7 @@ impl Measured {
             "× hello",
             "init CPU ms",
             "× hello",
-            "own init × hello",
+            "own init CPU × hello",
             "first ms",
             "warm p50",
             "p99",
@@ -104,7 +104,7 @@ impl Measured {
                 times(summary.init_ms, hello.init_ms),
                 format!("{:.1}", summary.init_cpu_ms),
                 times(summary.init_cpu_ms, hello.init_cpu_ms),
-                times(summary.own_init_ms, hello.own_init_ms),
+                times(summary.own_init_cpu_ms, hello.own_init_cpu_ms),
                 format!("{:.1}", summary.first_ms),
                 format!("{:.2}", summary.warm_p50_ms),
                 format!("{:.2}", summary.warm_p99_ms),
@@ -133,7 +133,9 @@ impl Measured {
             table.row(cells);
         };
         let times = |value: f64, floor: f64| ratio(value, floor).unwrap_or_default();
-        row("init without warm-up, × hello", MOST_INIT_RATIO, &|_, s| times(s.own_init_ms, hello.own_init_ms));
+        row("init CPU without warm-up, × hello", MOST_INIT_RATIO, &|_, s| {
+            times(s.own_init_cpu_ms, hello.own_init_cpu_ms)
+        });
         row("first request, × warm p50", MOST_FIRST_RATIO, &|_, s| times(s.first_ms, s.warm_p50_ms));
         row("CPU of a warm request above hello, ms", MOST_WARM_CPU_MS, &|_, s| s.warm_cpu_ms - hello.warm_cpu_ms);
         row("resident after the warm requests, MiB", MOST_RESIDENT_MIB, &|_, s| s.resident_mib);
@@ -151,7 +153,7 @@ fn rounded(summary: Summary) -> Summary {
     Summary {
         init_ms: short(summary.init_ms),
         init_cpu_ms: short(summary.init_cpu_ms),
-        own_init_ms: short(summary.own_init_ms),
+        own_init_cpu_ms: short(summary.own_init_cpu_ms),
         init_requests: summary.init_requests,
         first_ms: short(summary.first_ms),
         warm_p50_ms: short(summary.warm_p50_ms),
@@ -171,7 +173,7 @@ mod tests {
     fn measured() -> Measured {
         let summary = |init: f64, cpu: f64| Summary {
             init_ms: init,
-            own_init_ms: init,
+            own_init_cpu_ms: init,
             first_ms: 2.0,
             warm_p50_ms: 1.0,
             warm_cpu_ms: cpu,
