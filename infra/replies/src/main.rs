@@ -14,7 +14,8 @@ use training::{Example, train};
 
 const WEIGHTS: &str = "shared/domain/src/replies/weights.bin";
 const SHOWN: [&str; 6] = ["done", "skip", "stop", "help", "partial", "reschedule"];
-const HEAD: &str = "hand          rows   rules    both   precision/recall of done, skip, stop, help, partial, reschedule";
+const HEAD: &str =
+    "hand          rows   rules    both   precision/recall of done, skip, stop, help, partial, reschedule";
 
 fn learn<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Result<Vec<u8>, String> {
     let examples = rows

@@ -10,6 +10,7 @@ use std::{fmt, str::FromStr};
 use ivy_domain::{CharityId, Phone};
 use ivy_flows::{Settings, ports::Queue, settings::Agents};
 use reqwest::Url;
+use tracing::level_filters::LevelFilter;
 
 /// A setting that is missing or wrong, as a sentence that names it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +82,17 @@ impl LogLevel {
             Self::Warn => "warn",
             Self::Info => "info",
             Self::Debug => "debug",
+        }
+    }
+
+    /// What of our own code's events passes.
+    #[must_use]
+    pub const fn filter(self) -> LevelFilter {
+        match self {
+            Self::Error => LevelFilter::ERROR,
+            Self::Warn => LevelFilter::WARN,
+            Self::Info => LevelFilter::INFO,
+            Self::Debug => LevelFilter::DEBUG,
         }
     }
 }

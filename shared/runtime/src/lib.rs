@@ -23,6 +23,7 @@ pub mod problem;
 pub mod responses;
 mod roots;
 pub mod secrets;
+mod secrets_manager;
 pub mod span;
 pub mod start;
 pub mod telemetry;

@@ -7,10 +7,13 @@
 //! the others are asked for by the functions that need them, and asking for one that is not there fails with a sentence
 //! that names it. Values are [`SecretString`]s, so none can be printed.
 
+use aws_config::SdkConfig;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ivy_store::{Keyring, TokenKey};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
+
+use crate::secrets_manager;
 
 /// What is wrong with the secret, as a sentence that names the key and never holds a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -114,13 +117,12 @@ impl Secrets {
     ///
     /// # Errors
     /// When it cannot be fetched or [`Secrets::from_json`] refuses it.
-    pub async fn fetch(client: &aws_sdk_secretsmanager::Client, id: &str) -> Result<Self, SecretError> {
-        let answer = client.get_secret_value().secret_id(id).send().await.map_err(|error| {
-            let code = error.as_service_error().and_then(|e| e.meta().code()).unwrap_or("no_answer");
-            SecretError(format!("The secret {id} cannot be read: {code}."))
-        })?;
-        let text = answer.secret_string().ok_or_else(|| SecretError(format!("The secret {id} holds no text.")))?;
-        Self::from_json(text)
+    pub async fn fetch(sdk: &SdkConfig, id: &str) -> Result<Self, SecretError> {
+        let text = secrets_manager::secret_string(sdk, id)
+            .await
+            .map_err(|refusal| SecretError(format!("The secret {id} cannot be read: {}.", refusal.code())))?
+            .ok_or_else(|| SecretError(format!("The secret {id} holds no text.")))?;
+        Self::from_json(&text)
     }
 
     /// Recognisable values, none of them real.

@@ -23,6 +23,7 @@ use aws_config::{
     timeout::TimeoutConfig,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::http::{HttpClient as _, http_client_fn};
 use axum::Router;
 use ivy_flows::{
     Ivy, SystemClock,
@@ -112,6 +113,8 @@ pub async fn sdk_config() -> Result<SdkConfig, StartError> {
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .tls_context(roots::trust(bundle.as_deref())?)
         .build_https();
+    // Passed on as a function, it is not made once more only to see whether it can be: the roots were looked at above.
+    let http = http_client_fn(move |settings, components| http.http_connector(settings, components));
     let config = aws_config::defaults(BehaviorVersion::latest())
         .http_client(http)
         .region(EnvironmentVariableRegionProvider::new())
@@ -223,8 +226,7 @@ impl Start {
         watch(deployment.log_level);
         let settings = config::settings_from_env(environment)?;
         let sdk = Box::pin(sdk_config()).await?;
-        let secrets_manager = aws_sdk_secretsmanager::Client::new(&sdk);
-        let secrets = Secrets::fetch(&secrets_manager, &deployment.secret_id);
+        let secrets = Secrets::fetch(&sdk, &deployment.secret_id);
         let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
         let open = |keyring| Store::new(dynamodb.clone(), deployment.table_name.clone(), keyring);
         // Both at once, since each waits for a TLS handshake of its own; the ping reads nothing that a key seals.

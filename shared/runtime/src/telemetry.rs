@@ -17,11 +17,12 @@ use tracing::{
     field::{Field, Visit},
 };
 use tracing_subscriber::{
-    EnvFilter,
+    filter::{LevelFilter, Targets},
     fmt::{
         FmtContext, FormatEvent, FormatFields, FormattedFields, MakeWriter,
         format::{JsonFields, Writer},
     },
+    layer::SubscriberExt as _,
     registry::LookupSpan,
 };
 
@@ -38,15 +39,19 @@ pub fn subscriber<W>(level: LogLevel, writer: W) -> impl Subscriber + Send + Syn
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    // `ivy` matches the targets of all our crates; metrics leave at every level.
-    let filter = EnvFilter::new(format!("warn,ivy={},{METRIC_TARGET}=info", level.as_str()));
+    // `ivy` begins the targets of all our crates; metrics leave at every level.
+    let filter = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("ivy", level.filter())
+        .with_target(METRIC_TARGET, LevelFilter::INFO);
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .with_ansi(false)
         .fmt_fields(JsonFields::new())
         .event_format(JsonLine)
         .with_writer(writer)
         .finish()
+        .with(filter)
 }
 
 /// Formats an event and its spans as one flat JSON object.

@@ -76,8 +76,8 @@ fn replies_that_nobody_has_seen_are_understood() {
     let tallies = tallied(UNSEEN, &unseen);
     for intent in GRAVE {
         let tally = tallies[intent];
-        assert!(tally.precision() >= 0.93, "{intent}: a precision of {:.3}", tally.precision());
-        assert!(tally.recall() >= 0.93, "{intent}: a recall of {:.3}", tally.recall());
+        assert!(tally.precision() >= 0.95, "{intent}: a precision of {:.3}", tally.precision());
+        assert!(tally.recall() >= 0.95, "{intent}: a recall of {:.3}", tally.recall());
     }
 }
 

@@ -157,6 +157,12 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
     hypothetical: Table::new(phrases::HYPOTHETICAL),
 });
 
+/// Parses the tables before the first text comes: milliseconds that belong to a start and not to somebody's message.
+pub fn prepare() {
+    LazyLock::force(&TABLES);
+    words::prepare();
+}
+
 /// The intent of a text.
 #[must_use]
 pub fn understand(text: &str) -> Intent {

@@ -4,6 +4,8 @@
 //! four words, `_` for exactly one, `#` for a number in digits or letters, `~name` for any word of a class
 //! ([`super::words::CLASSES`]); `^` and `$` hold a pattern to the beginning and the end of the clause.
 
+use std::collections::HashMap;
+
 use super::words;
 
 #[derive(Debug)]
@@ -18,6 +20,22 @@ enum Choice {
     Class(&'static [&'static str]),
     Number,
     Any,
+}
+
+impl Item {
+    /// All words that can stand here, if one of them must and they are named.
+    fn words(&self) -> Option<Vec<&'static str>> {
+        let Self::OneOf { choices, optional: false } = self else { return None };
+        let mut words = Vec::new();
+        for choice in choices {
+            match choice {
+                Choice::Word(word) => words.push(*word),
+                Choice::Class(class) => words.extend(*class),
+                Choice::Number | Choice::Any => return None,
+            }
+        }
+        Some(words)
+    }
 }
 
 impl Choice {
@@ -112,15 +130,39 @@ fn choice(source: &'static str) -> Choice {
 
 /// Patterns in the order of their table.
 #[derive(Debug)]
-pub(super) struct Table(Vec<Pattern>);
+pub(super) struct Table {
+    patterns: Vec<Pattern>,
+    /// Where a word may lead: each pattern stands under the words of that of its items which has the fewest, so that a message
+    /// is held against a few patterns and not against thousands.
+    by_word: HashMap<&'static str, Vec<usize>>,
+    /// Patterns of which no item that must be there names its words.
+    any: Vec<usize>,
+}
 
 impl Table {
     pub(super) fn new(sources: &[&'static str]) -> Self {
-        Self(sources.iter().map(|source| Pattern::new(source)).collect())
+        let patterns: Vec<Pattern> = sources.iter().map(|source| Pattern::new(source)).collect();
+        let (mut by_word, mut any) = (HashMap::<_, Vec<usize>>::new(), Vec::new());
+        for (at, pattern) in patterns.iter().enumerate() {
+            match pattern.items.iter().filter_map(Item::words).min_by_key(Vec::len) {
+                Some(words) => words.into_iter().for_each(|word| by_word.entry(word).or_default().push(at)),
+                None => any.push(at),
+            }
+        }
+        Self { patterns, by_word, any }
+    }
+
+    /// The patterns that these words may hold, in the order of the table.
+    fn candidates(&self, words: &[String]) -> impl Iterator<Item = &Pattern> {
+        let named = words.iter().filter_map(|word| self.by_word.get(word.as_str())).flatten();
+        let mut candidates: Vec<usize> = named.chain(&self.any).copied().collect();
+        candidates.sort_unstable();
+        candidates.dedup();
+        candidates.into_iter().filter_map(|at| self.patterns.get(at))
     }
 
     pub(super) fn find(&self, words: &[String]) -> Option<Span> {
-        self.0.iter().find_map(|pattern| pattern.find(words))
+        self.candidates(words).find_map(|pattern| pattern.find(words))
     }
 
     pub(super) fn matches(&self, words: &[String]) -> bool {
@@ -128,6 +170,6 @@ impl Table {
     }
 
     pub(super) fn find_all(&self, words: &[String]) -> Vec<Span> {
-        self.0.iter().flat_map(|pattern| pattern.find_all(words)).collect()
+        self.candidates(words).flat_map(|pattern| pattern.find_all(words)).collect()
     }
 }

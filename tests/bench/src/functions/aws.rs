@@ -1,13 +1,14 @@
 //! AWS as the functions see it: one address for the table, the secret, queues, schedules and mail.
 //!
 //! The table is dynoxide in this process, on a real socket, so a function's client, signing and parsing are all at work; the
-//! others take what they are given. Every request is written down with its times, so that a report can say how much of a start
-//! was waiting. With TLS the same router stands behind a certificate of a CA made for this run.
+//! others take what they are given. With TLS the same router stands behind a certificate of a CA made for this run.
 
 use std::{
     net::Ipv4Addr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use axum::{
@@ -29,36 +30,13 @@ use tokio_rustls::{
     server::TlsStream,
 };
 
-use super::process::CpuClock;
 use crate::failure::{Because as _, Failure};
-
-/// A request of a function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Request {
-    /// CPU time that the function had used when it came, and when it was answered; nothing unless it is watched.
-    pub(crate) came: Duration,
-    pub(crate) answered: Duration,
-}
 
 #[derive(Clone)]
 struct Services {
     database: Database,
     secret: Arc<str>,
-    seen: Seen,
-}
-
-/// What was asked, and the function whose CPU time is noted at it.
-#[derive(Debug, Clone, Default)]
-struct Seen {
-    requests: Arc<Mutex<Vec<Request>>>,
-    watched: Arc<Mutex<Option<CpuClock>>>,
-}
-
-impl Seen {
-    fn used(&self) -> Duration {
-        let watched = *self.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        watched.map(CpuClock::used).unwrap_or_default()
-    }
+    requests: Arc<AtomicUsize>,
 }
 
 /// The emulated services.
@@ -70,14 +48,14 @@ pub(crate) struct Aws {
     pub(crate) tls_url: String,
     /// The certificate, PEM, that whoever takes `tls_url` has to trust.
     pub(crate) authority: String,
-    seen: Seen,
+    requests: Arc<AtomicUsize>,
 }
 
 impl Aws {
     pub(crate) async fn start(secret: &Value) -> Result<Self, Failure> {
         let database = Database::memory().because("the table in memory does not start")?;
-        let seen = Seen::default();
-        let services = Services { database, secret: secret.to_string().into(), seen: seen.clone() };
+        let requests = Arc::default();
+        let services = Services { database, secret: secret.to_string().into(), requests: Arc::clone(&requests) };
         let router = Router::new().fallback(answer).with_state(services);
         let (plain, port) = listen().await?;
         let plain = plain.tap_io(|socket| {
@@ -91,18 +69,13 @@ impl Aws {
             url: format!("http://127.0.0.1:{port}"),
             tls_url: format!("https://localhost:{tls_port}"),
             authority,
-            seen,
+            requests,
         })
     }
 
-    /// Notes the function's CPU time at each request from now on, or no more. It costs the function nothing, which waits.
-    pub(crate) fn watch(&self, function: Option<CpuClock>) {
-        *self.seen.watched.lock().unwrap_or_else(PoisonError::into_inner) = function;
-    }
-
-    /// What was asked since the last time.
-    pub(crate) fn take_requests(&self) -> Vec<Request> {
-        std::mem::take(&mut *self.seen.requests.lock().unwrap_or_else(PoisonError::into_inner))
+    /// How many requests came since the last time.
+    pub(crate) fn take_requests(&self) -> usize {
+        self.requests.swap(0, Ordering::Relaxed)
     }
 }
 
@@ -175,7 +148,6 @@ async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> (StatusCode, [(&'static str, &'static str); 1], String) {
-    let came = services.seen.used();
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let (status, text) = match target.split_once('.') {
         Some(("secretsmanager", _)) => (200, secret(&services.secret)),
@@ -185,8 +157,7 @@ async fn answer(
         None if uri.path().starts_with("/v2/email/") => (200, json!({"MessageId": "0100018f"}).to_string()),
         None => (404, json!({"__type": "UnknownOperation", "message": uri.path()}).to_string()),
     };
-    let request = Request { came, answered: services.seen.used() };
-    services.seen.requests.lock().unwrap_or_else(PoisonError::into_inner).push(request);
+    services.requests.fetch_add(1, Ordering::Relaxed);
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [("content-type", "application/x-amz-json-1.0")], text)
 }

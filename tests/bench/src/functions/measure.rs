@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    aws::{Aws, Request},
+    aws::Aws,
     process::{Launch, Memory, Process},
     runtime_api::RuntimeApi,
     share::Group,
@@ -19,8 +19,6 @@ pub(crate) struct Start {
     /// From `exec` to the first poll.
     pub(crate) init: Duration,
     pub(crate) init_cpu: Duration,
-    /// What of it was used between the first request's arrival at AWS and the last answer: the warm-up.
-    pub(crate) warm_up_cpu: Duration,
     pub(crate) init_requests: usize,
     pub(crate) first: Duration,
     pub(crate) first_cpu: Duration,
@@ -62,16 +60,12 @@ pub(crate) async fn start(
     let process = Process::start(launch, &environment, group).await?;
     let named =
         |failure: Failure| Failure::new(format!("{}: {failure}; its log is {}", launch.name, launch.log.display()));
-    aws.watch(Some(process.cpu));
     let polled = api.polled().await.map_err(named)?;
-    let init_cpu = process.cpu.used();
-    aws.watch(None);
-    let requests = aws.take_requests();
+    let init_cpu = process.cpu_time();
     let mut start = Start {
         init: polled.duration_since(process.started),
         init_cpu,
-        warm_up_cpu: span(&requests),
-        init_requests: requests.len(),
+        init_requests: aws.take_requests(),
         ..Start::default()
     };
     if let (Some(group), Some(memory)) = (group, memory_mb) {
@@ -85,24 +79,17 @@ pub(crate) async fn start(
         }
         if index == 0 {
             start.first = answer.took;
-            start.first_cpu = process.cpu.used().saturating_sub(init_cpu);
+            start.first_cpu = process.cpu_time().saturating_sub(init_cpu);
             aws.take_requests();
         } else {
             start.warm.push(answer.took);
         }
     }
-    start.warm_cpu = process.cpu.used().saturating_sub(init_cpu).saturating_sub(start.first_cpu);
-    start.warm_requests = aws.take_requests().len();
+    start.warm_cpu = process.cpu_time().saturating_sub(init_cpu).saturating_sub(start.first_cpu);
+    start.warm_requests = aws.take_requests();
     start.memory = process.memory();
     process.end().await;
     Ok(start)
-}
-
-/// From the first request's arrival to the last one's answer.
-fn span(requests: &[Request]) -> Duration {
-    let came = requests.iter().map(|request| request.came).min();
-    let answered = requests.iter().map(|request| request.answered).max();
-    came.zip(answered).map(|(came, answered)| answered.saturating_sub(came)).unwrap_or_default()
 }
 
 /// What several starts of one function come to. Times in milliseconds.
@@ -110,10 +97,9 @@ fn span(requests: &[Request]) -> Duration {
 pub(crate) struct Summary {
     pub(crate) init_ms: f64,
     pub(crate) init_cpu_ms: f64,
-    /// Init without the warm-up of the connections.
-    pub(crate) own_init_cpu_ms: f64,
     pub(crate) init_requests: f64,
     pub(crate) first_ms: f64,
+    pub(crate) first_cpu_ms: f64,
     pub(crate) warm_p50_ms: f64,
     pub(crate) warm_p99_ms: f64,
     /// CPU time of a warm request, in the function's own process.
@@ -141,9 +127,9 @@ pub(crate) fn summarise(starts: &[Start]) -> Summary {
     Summary {
         init_ms: middle(&|start| milliseconds(start.init)),
         init_cpu_ms: middle(&|start| milliseconds(start.init_cpu)),
-        own_init_cpu_ms: middle(&|start| milliseconds(start.init_cpu.saturating_sub(start.warm_up_cpu))),
         init_requests: middle(&|start| to_f64(start.init_requests)),
         first_ms: middle(&|start| milliseconds(start.first)),
+        first_cpu_ms: middle(&|start| milliseconds(start.first_cpu)),
         warm_p50_ms: percentile(&warm, 50.0).unwrap_or_default(),
         warm_p99_ms: percentile(&warm, 99.0).unwrap_or_default(),
         warm_cpu_ms: per_request(with_warm().map(|start| milliseconds(start.warm_cpu)).sum()),
@@ -159,20 +145,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_warm_up_is_the_span_of_the_requests() {
-        let at = Duration::from_millis;
-        let requests = [Request { came: at(5), answered: at(9) }, Request { came: at(4), answered: at(6) }];
-        assert_eq!(span(&requests), Duration::from_millis(5));
-        assert_eq!(span(&[]), Duration::ZERO);
-    }
-
-    #[test]
     fn a_summary_has_medians_of_starts_and_percentiles_of_warm_requests() {
         let ms = Duration::from_millis;
         let start = |init: u64, warm: &[u64]| Start {
             init: ms(init),
-            init_cpu: ms(init - 1),
-            warm_up_cpu: ms(2),
             first: ms(7),
             warm: warm.iter().map(|took| ms(*took)).collect(),
             warm_cpu: ms(warm.len() as u64),
@@ -182,7 +158,7 @@ mod tests {
             ..Start::default()
         };
         let summary = summarise(&[start(10, &[]), start(30, &[1, 2, 3, 4]), start(20, &[])]);
-        assert_eq!((summary.init_ms, summary.own_init_cpu_ms, summary.first_ms), (20.0, 17.0, 7.0));
+        assert_eq!((summary.init_ms, summary.first_ms), (20.0, 7.0));
         assert_eq!((summary.warm_p50_ms, summary.warm_p99_ms), (2.0, 4.0));
         assert_eq!((summary.warm_cpu_ms, summary.requests, summary.resident_mib), (1.0, 2.0, 2.0));
         assert_eq!(summary.bad_answers, 3);

@@ -39,23 +39,10 @@ pub(crate) struct Launch {
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
-    pub(crate) started: Instant,
-    pub(crate) cpu: CpuClock,
-}
-
-/// How much CPU time a process has used since it became the function.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct CpuClock {
     id: u32,
-    /// What the shell had used.
+    pub(crate) started: Instant,
+    /// CPU time that the shell had used.
     before: Duration,
-}
-
-impl CpuClock {
-    /// Of all its threads.
-    pub(crate) fn used(self) -> Duration {
-        cpu_time(self.id).saturating_sub(self.before)
-    }
 }
 
 /// Resident memory, in KiB.
@@ -93,11 +80,16 @@ impl Process {
         let mut stdin = child.stdin.take().because(&doing)?;
         let started = Instant::now();
         stdin.write_all(b"go\n").await.because(&doing)?;
-        Ok(Self { child, started, cpu: CpuClock { id, before } })
+        Ok(Self { child, id, started, before })
+    }
+
+    /// CPU time since the start, of all its threads.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        cpu_time(self.id).saturating_sub(self.before)
     }
 
     pub(crate) fn memory(&self) -> Memory {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.cpu.id)).unwrap_or_default();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id)).unwrap_or_default();
         let kib = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name));
             line.and_then(|line| line.trim().split(' ').next()?.parse().ok()).unwrap_or_default()

@@ -1,0 +1,133 @@
+//! `GetSecretValue` of Secrets Manager, by the SDK's own orchestrator and without its client: retries, time-outs, signing and the
+//! shared HTTP client are as for all AWS clients, but nothing is set up for a service of which one operation is called once a start
+//! (decision 0026).
+
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig};
+use aws_runtime::{
+    auth::{SigV4OperationSigningConfig, sigv4},
+    retries::classifiers::AwsErrorCodeClassifier,
+};
+use aws_smithy_runtime::client::{
+    orchestrator::operation::Operation,
+    retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier},
+};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        auth::{
+            AuthSchemeOptionResolverParams, SharedAuthScheme,
+            static_resolver::{StaticAuthSchemeOptionResolver, StaticAuthSchemeOptionResolverParams},
+        },
+        orchestrator::{HttpRequest, HttpResponse, OrchestratorError, SensitiveOutput},
+        result::SdkError,
+        runtime_components::RuntimeComponentsBuilder,
+        runtime_plugin::StaticRuntimePlugin,
+    },
+};
+use aws_smithy_types::{
+    body::SdkBody,
+    config_bag::Layer,
+    error::metadata::{ErrorMetadata, ProvideErrorMetadata},
+    timeout::TimeoutConfig,
+};
+use aws_types::{SigningName, region::SigningRegion};
+use serde::Deserialize;
+use serde_json::json;
+
+/// What Secrets Manager, or the way to it, said instead of the secret.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}", self.code())]
+pub(crate) struct Refusal(ErrorMetadata);
+
+impl Refusal {
+    fn new(code: &str) -> Self {
+        Self(ErrorMetadata::builder().code(code).build())
+    }
+
+    /// Such as `ResourceNotFoundException`.
+    pub(crate) fn code(&self) -> &str {
+        self.0.code().unwrap_or_default()
+    }
+}
+
+impl ProvideErrorMetadata for Refusal {
+    fn meta(&self) -> &ErrorMetadata {
+        &self.0
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Answer {
+    #[serde(rename = "SecretString")]
+    secret: Option<String>,
+    #[serde(rename = "__type")]
+    code: Option<String>,
+}
+
+/// The text of a secret; none where it holds bytes.
+pub(crate) async fn secret_string(sdk: &SdkConfig, id: &str) -> Result<Option<String>, Refusal> {
+    let no = Refusal::new;
+    let region = sdk.region().ok_or_else(|| no("no_region"))?;
+    let http = sdk.http_client().ok_or_else(|| no("no_http_client"))?;
+    let credentials = sdk.credentials_provider().ok_or_else(|| no("no_credentials"))?;
+    let endpoint =
+        sdk.endpoint_url().map_or_else(|| format!("https://secretsmanager.{region}.amazonaws.com"), str::to_owned);
+
+    let mut config = Layer::new("secrets_manager");
+    config.store_put(SensitiveOutput);
+    config.store_put(SigningRegion::from(region.clone()));
+    config.store_put(SigningName::from_static("secretsmanager"));
+    config.store_put(SigV4OperationSigningConfig::default());
+    config.store_put(AuthSchemeOptionResolverParams::new(StaticAuthSchemeOptionResolverParams::new()));
+    let components = RuntimeComponentsBuilder::new("secrets_manager")
+        .with_auth_scheme(SharedAuthScheme::new(sigv4::SigV4AuthScheme::new()))
+        .with_auth_scheme_option_resolver(Some(StaticAuthSchemeOptionResolver::new(vec![sigv4::SCHEME_ID])))
+        .with_identity_resolver(sigv4::SCHEME_ID, credentials);
+    let plugin = StaticRuntimePlugin::new().with_config(config.freeze()).with_runtime_components(components);
+
+    let mut operation = Operation::builder()
+        .service_name("Secrets Manager")
+        .operation_name("GetSecretValue")
+        .behavior_version(BehaviorVersion::latest())
+        .http_client(http)
+        .endpoint_url(&endpoint)
+        .standard_retry(&sdk.retry_config().cloned().unwrap_or_else(RetryConfig::standard))
+        .retry_classifier(HttpStatusCodeClassifier::default())
+        .retry_classifier(TransientErrorClassifier::<Refusal>::new())
+        .retry_classifier(AwsErrorCodeClassifier::<Refusal>::new())
+        .timeout_config(sdk.timeout_config().cloned().unwrap_or_else(TimeoutConfig::disabled))
+        .with_connection_poisoning()
+        .runtime_plugin(plugin)
+        .serializer(request)
+        .deserializer(answer);
+    if let Some(sleep) = sdk.sleep_impl() {
+        operation = operation.sleep_impl(sleep);
+    }
+    if let Some(time) = sdk.time_source() {
+        operation = operation.time_source(time);
+    }
+    operation.build().invoke(id.to_owned()).await.map_err(|error| match error {
+        SdkError::ServiceError(refused) => refused.into_err(),
+        _ => no("no_answer"),
+    })
+}
+
+fn request(id: String) -> Result<HttpRequest, BoxError> {
+    let request = http::Request::builder()
+        .method(http::Method::POST)
+        .uri("/")
+        .header(http::header::CONTENT_TYPE, "application/x-amz-json-1.1")
+        .header("x-amz-target", "secretsmanager.GetSecretValue")
+        .body(SdkBody::from(json!({"SecretId": id}).to_string()))?;
+    Ok(request.try_into()?)
+}
+
+fn answer(response: &HttpResponse) -> Result<Option<String>, OrchestratorError<Refusal>> {
+    let answer: Answer = response.body().bytes().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+    if response.status().is_success() {
+        return Ok(answer.secret);
+    }
+    // "com.amazonaws.secretsmanager#ResourceNotFoundException", or its last part alone.
+    let code = answer.code.as_deref().and_then(|code| code.rsplit('#').next()).unwrap_or("no_answer");
+    Err(OrchestratorError::operation(Refusal::new(code)))
+}
