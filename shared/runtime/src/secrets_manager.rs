@@ -131,3 +131,99 @@ fn answer(response: &HttpResponse) -> Result<Option<String>, OrchestratorError<R
     let code = answer.code.as_deref().and_then(|code| code.rsplit('#').next()).unwrap_or("no_answer");
     Err(OrchestratorError::operation(Refusal::new(code)))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+mod tests {
+    use std::{
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
+    use aws_smithy_runtime_api::{
+        client::{
+            http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+            result::ConnectorError,
+        },
+        http::StatusCode,
+    };
+
+    use super::*;
+
+    /// Answers one after the other, the last one for ever; without a status nobody answers.
+    #[derive(Debug)]
+    struct Canned {
+        answers: Vec<(Option<u16>, &'static str)>,
+        asked: Mutex<Vec<HttpRequest>>,
+    }
+
+    #[derive(Debug, Clone)]
+    struct Connector(Arc<Canned>);
+
+    impl HttpConnector for Connector {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            let mut asked = self.0.asked.lock().unwrap();
+            let (status, body) = self.0.answers[asked.len().min(self.0.answers.len() - 1)];
+            asked.push(request);
+            HttpConnectorFuture::ready(match status {
+                Some(status) => Ok(HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body))),
+                None => Err(ConnectorError::io("cut off".into())),
+            })
+        }
+    }
+
+    async fn ask(answers: &[(Option<u16>, &'static str)]) -> (Result<Option<String>, Refusal>, Vec<HttpRequest>) {
+        let canned = Arc::new(Canned { answers: answers.to_vec(), asked: Mutex::default() });
+        let connector = SharedHttpConnector::new(Connector(Arc::clone(&canned)));
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-west-2"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKID", "key", None, None, "test")))
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
+            .build();
+        let answer = secret_string(&sdk, "ivy/test").await;
+        let asked = std::mem::take(&mut *canned.asked.lock().unwrap());
+        (answer, asked)
+    }
+
+    #[tokio::test]
+    async fn the_secret_is_asked_for_as_the_api_wants_it() {
+        let (answer, asked) = ask(&[(Some(200), r#"{"Name":"ivy/test","SecretString":"the words"}"#)]).await;
+        assert_eq!(answer.unwrap().as_deref(), Some("the words"));
+        let [request] = asked.as_slice() else { panic!("asked {} times", asked.len()) };
+        assert_eq!((request.method(), request.uri()), ("POST", "https://secretsmanager.eu-west-2.amazonaws.com/"));
+        let header = |name: &str| request.headers().get(name).unwrap_or_default().to_owned();
+        assert_eq!(header("content-type"), "application/x-amz-json-1.1");
+        assert_eq!(header("x-amz-target"), "secretsmanager.GetSecretValue");
+        assert_eq!(request.body().bytes(), Some(br#"{"SecretId":"ivy/test"}"#.as_slice()));
+        let authorization = header("authorization");
+        assert!(authorization.contains("/eu-west-2/secretsmanager/aws4_request"), "{authorization}");
+    }
+
+    #[tokio::test]
+    async fn a_secret_of_bytes_has_no_text() {
+        assert_eq!(ask(&[(Some(200), r#"{"SecretBinary":"AAEC"}"#)]).await.0.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_by_its_code_and_not_repeated() {
+        let body = r#"{"__type":"com.amazonaws.secretsmanager#ResourceNotFoundException","Message":"no such secret"}"#;
+        let (answer, asked) = ask(&[(Some(400), body)]).await;
+        assert_eq!((answer.unwrap_err().code(), asked.len()), ("ResourceNotFoundException", 1));
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_tried_three_times() {
+        let secret = (Some(200), r#"{"SecretString":"the words"}"#);
+        let throttled = (Some(400), r#"{"__type":"ThrottlingException"}"#);
+        for trouble in [(Some(503), ""), throttled, (None, "")] {
+            let (answer, asked) = ask(&[trouble, trouble, secret]).await;
+            assert_eq!((answer.unwrap().as_deref(), asked.len()), (Some("the words"), 3), "{trouble:?}");
+            let (answer, asked) = ask(&[trouble]).await;
+            let code = if trouble == throttled { "ThrottlingException" } else { "no_answer" };
+            assert_eq!((answer.unwrap_err().code(), asked.len()), (code, 3), "{trouble:?}");
+        }
+    }
+}

@@ -23,22 +23,32 @@ enum Choice {
 }
 
 impl Item {
-    /// All words that can stand here, if one of them must and they are named.
-    fn words(&self) -> Option<Vec<&'static str>> {
+    /// How many words can stand here, if one of them must and they are named.
+    fn size(&self) -> Option<usize> {
         let Self::OneOf { choices, optional: false } = self else { return None };
-        let mut words = Vec::new();
-        for choice in choices {
-            match choice {
-                Choice::Word(word) => words.push(*word),
-                Choice::Class(class) => words.extend(*class),
-                Choice::Number | Choice::Any => return None,
-            }
-        }
-        Some(words)
+        choices.iter().map(|choice| choice.words().map(<[_]>::len)).sum()
+    }
+
+    /// All of them.
+    fn words(&self) -> impl Iterator<Item = &'static str> {
+        let choices = match self {
+            Self::OneOf { choices, .. } => choices.as_slice(),
+            Self::Gap => &[],
+        };
+        choices.iter().filter_map(Choice::words).flatten().copied()
     }
 }
 
 impl Choice {
+    /// The words that it names, if it does.
+    fn words(&self) -> Option<&[&'static str]> {
+        match self {
+            Self::Word(word) => Some(std::slice::from_ref(word)),
+            Self::Class(class) => Some(class),
+            Self::Number | Self::Any => None,
+        }
+    }
+
     fn takes(&self, word: &str) -> bool {
         match self {
             Self::Word(expected) => *expected == word,
@@ -144,8 +154,8 @@ impl Table {
         let patterns: Vec<Pattern> = sources.iter().map(|source| Pattern::new(source)).collect();
         let (mut by_word, mut any) = (HashMap::<_, Vec<usize>>::new(), Vec::new());
         for (at, pattern) in patterns.iter().enumerate() {
-            match pattern.items.iter().filter_map(Item::words).min_by_key(Vec::len) {
-                Some(words) => words.into_iter().for_each(|word| by_word.entry(word).or_default().push(at)),
+            match pattern.items.iter().filter_map(|item| Some((item.size()?, item))).min_by_key(|(size, _)| *size) {
+                Some((_, item)) => item.words().for_each(|word| by_word.entry(word).or_default().push(at)),
                 None => any.push(at),
             }
         }
