@@ -190,10 +190,9 @@ async fn open(layout: &Layout, place: &Place) -> Result<Store, Failure> {
             Ok(local_store(&aws.url, &table, seed::keyring(layout)?))
         }
         Place::Deployed { table, secret } => {
-            let sdk = Box::pin(sdk_config()).await.map_err(|error| Failure::new(format!("{error}")))?;
-            let client = aws_sdk_secretsmanager::Client::new(&sdk);
+            let sdk = sdk_config().map_err(|error| Failure::new(format!("{error}")))?;
             let unusable = |error| Failure::new(format!("{error}"));
-            let secrets = Box::pin(Secrets::fetch(&client, secret)).await.map_err(unusable)?;
+            let secrets = Box::pin(Secrets::fetch(&sdk, secret)).await.map_err(unusable)?;
             let keyring = secrets.keyring().map_err(unusable)?;
             Ok(Store::new(aws_sdk_dynamodb::Client::new(&sdk), table.clone(), keyring))
         }

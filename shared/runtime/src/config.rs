@@ -35,6 +35,14 @@ fn required(lookup: &impl Fn(&str) -> Option<String>, name: &str) -> Result<Stri
     optional(lookup, name).ok_or_else(|| wrong(name, "is missing"))
 }
 
+/// The region of all AWS clients.
+///
+/// # Errors
+/// When neither `AWS_REGION` nor `AWS_DEFAULT_REGION` is set.
+pub(crate) fn region_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
+    optional(&lookup, "AWS_REGION").map_or_else(|| required(&lookup, "AWS_DEFAULT_REGION"), Ok)
+}
+
 fn parsed<T: FromStr>(
     lookup: &impl Fn(&str) -> Option<String>,
     name: &str,

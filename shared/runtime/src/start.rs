@@ -5,7 +5,7 @@
 //! function asks for them, and with them their settings and keys are read, so a function needs only what it uses; so is the
 //! HTTP client of the providers.
 //!
-//! Region, credentials and `AWS_ENDPOINT_URL` come from the environment; no profile files are looked for. The table is
+//! Region, credentials and `AWS_ENDPOINT_URL` come from the environment alone. The table is
 //! read once during init, where the CPU is full and the wait is free: the first TLS handshake happens there. A start that
 //! fails writes one JSON line and exits with 1, so that Lambda reports the sentence and not a time-out.
 
@@ -16,14 +16,12 @@ use std::{
     time::Duration,
 };
 
-use aws_config::{
-    BehaviorVersion, SdkConfig,
-    environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider},
-    retry::RetryConfig,
-    timeout::TimeoutConfig,
-};
+use aws_config::{BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider};
+use aws_sdk_dynamodb::config::SharedCredentialsProvider;
+use aws_smithy_async::{rt::sleep::TokioSleep, time::SystemTimeSource};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpClient as _, http_client_fn};
+use aws_smithy_types::{retry::RetryConfig, timeout::TimeoutConfig};
 use axum::Router;
 use ivy_flows::{
     Ivy, SystemClock,
@@ -96,30 +94,26 @@ where
     finish(Box::pin(work).await)
 }
 
-#[expect(deprecated, reason = "the type's new home is a crate that nothing else here needs")]
-fn no_profile_files() -> aws_config::profile::profile_file::ProfileFiles {
-    use aws_config::profile::profile_file::{ProfileFileKind, ProfileFiles};
-    // The builder wants at least one; an empty text is the least.
-    ProfileFiles::builder().with_contents(ProfileFileKind::Config, "").build()
-}
-
-/// The shared configuration of all AWS clients, from the environment alone.
+/// The shared configuration of all AWS clients, from the environment alone: put together here and not by `aws_config`'s loader,
+/// which looks for profiles, containers and instances, and brings the code to each function.
 ///
 /// # Errors
-/// When the file of `AWS_CA_BUNDLE` is not one of certificates.
-pub async fn sdk_config() -> Result<SdkConfig, StartError> {
-    let bundle = config::optional(&config::process_environment, "AWS_CA_BUNDLE");
+/// When there is no region, or the file of `AWS_CA_BUNDLE` is not one of certificates.
+pub fn sdk_config() -> Result<SdkConfig, StartError> {
+    let environment = config::process_environment;
     let http = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-        .tls_context(roots::trust(bundle.as_deref())?)
+        .tls_context(roots::trust(config::optional(&environment, "AWS_CA_BUNDLE").as_deref())?)
         .build_https();
     // Passed on as a function, it is not made once more only to see whether it can be: the roots were looked at above.
     let http = http_client_fn(move |settings, components| http.http_connector(settings, components));
-    let config = aws_config::defaults(BehaviorVersion::latest())
+    let mut sdk = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
         .http_client(http)
-        .region(EnvironmentVariableRegionProvider::new())
-        .credentials_provider(EnvironmentVariableCredentialsProvider::new())
-        .profile_files(no_profile_files())
+        .region(Region::new(config::region_from_env(environment)?))
+        .credentials_provider(SharedCredentialsProvider::new(EnvironmentVariableCredentialsProvider::new()))
+        .sleep_impl(TokioSleep::new())
+        .time_source(SystemTimeSource::new())
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(2))
@@ -127,10 +121,9 @@ pub async fn sdk_config() -> Result<SdkConfig, StartError> {
                 .operation_timeout(Duration::from_secs(8))
                 .build(),
         )
-        .retry_config(RetryConfig::standard().with_max_attempts(3))
-        .load()
-        .await;
-    Ok(config)
+        .retry_config(RetryConfig::standard().with_max_attempts(3));
+    sdk.set_endpoint_url(config::optional(&environment, "AWS_ENDPOINT_URL"));
+    Ok(sdk.build())
 }
 
 /// What functions get that know neither the table nor the secret: their roles reach neither.
@@ -147,7 +140,7 @@ where
 {
     let work = async {
         watch(Deployment::log_level_from_env(config::process_environment)?);
-        body(Bare { sdk: Box::pin(sdk_config()).await? }).await
+        body(Bare { sdk: sdk_config()? }).await
     };
     finish(Box::pin(work).await)
 }
@@ -225,7 +218,7 @@ impl Start {
         let deployment = Deployment::from_env(environment)?;
         watch(deployment.log_level);
         let settings = config::settings_from_env(environment)?;
-        let sdk = Box::pin(sdk_config()).await?;
+        let sdk = sdk_config()?;
         let secrets = Secrets::fetch(&sdk, &deployment.secret_id);
         let dynamodb = aws_sdk_dynamodb::Client::new(&sdk);
         let open = |keyring| Store::new(dynamodb.clone(), deployment.table_name.clone(), keyring);
