@@ -85,3 +85,25 @@ pub(crate) fn make_directory(directory: &Path) -> Result<(), Failure> {
     fs::create_dir_all(directory)
         .map_err(|error| Failure::new(format!("{} cannot be made: {error}.", directory.display())))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+mod tests {
+    use super::*;
+
+    /// `cargo test` would run one that does not say so, and `cargo stack` another package's of the same name.
+    #[test]
+    fn the_tests_on_the_stack_are_run_by_cargo_stack_alone() {
+        let layout = Layout::new().unwrap();
+        let manifest = fs::read_to_string(layout.root().join("tests/stack/Cargo.toml")).unwrap();
+        let names = layout.tests_on_the_stack().unwrap();
+        assert!(!names.is_empty());
+        for name in names {
+            assert!(manifest.contains(&format!("[[test]]\nname = \"{name}\"\ntest = false\n")), "{name}");
+            for other in ["tests/world", "tests/simulators", "infra/provision", "shared/domain", "shared/providers"] {
+                let tests = layout.root().join(other).join("tests");
+                assert!(!tests.join(&name).exists() && !tests.join(format!("{name}.rs")).exists(), "{name} in {other}");
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@ use ivy_domain::replies::classifier;
 
 /// What rules and classifier know.
 pub const OURS: &str = "tests/world/data/replies.csv";
-/// What neither has seen.
+/// What neither has learnt from.
 pub const UNSEEN: &str = "tests/world/data/replies_unseen.csv";
 
 /// A labelled reply.

@@ -419,8 +419,8 @@ impl User {
         self.may_be_contacted() && self.may_be_messaged()
     }
 
-    /// Whether calls are planned for this user: callable now, or as soon as a pause is over that ends by itself.
-    fn is_planned_for(&self) -> bool {
+    /// Callable now, or as soon as a pause is over that ends by itself.
+    fn is_callable_or_will_be(&self) -> bool {
         let resumed = Self { status: UserStatus::Active, ..self.clone() };
         self.may_be_called() || (self.resumes_at.is_some() && resumed.may_be_called())
     }
@@ -466,13 +466,13 @@ impl User {
         self.word_on(via).and_then(withdrawn).max(of_all)
     }
 
-    /// Whether days go by for Ivy with this user: planned for, or written to. Who is neither is looked at by no job.
+    /// Whether days go by for Ivy with this user: called, or written to. Who is neither is looked at by no job.
     #[must_use]
     pub fn is_looked_after(&self) -> bool {
         let messaged = self.onboarded_at.is_some()
             && self.subscription_status != SubscriptionStatus::Cancelled
             && self.may_be_messaged();
-        self.is_planned_for() || messaged
+        self.is_callable_or_will_be() || messaged
     }
 
     fn may_be_contacted(&self) -> bool {

@@ -168,10 +168,15 @@ fn voice_calls(user: &User, date: Date, history: &CallHistory) -> Vec<PlannedCal
 
 /// Writes the messages that a day has in place of calls, each with its moment. A message that is planned otherwise by then is
 /// suppressed when it would be sent, so that nothing has to find it before.
-async fn plan_messages(ivy: &Ivy, profile: &Profile, date: Date, from: Timestamp) -> Result<(), Error> {
+async fn plan_messages(
+    ivy: &Ivy,
+    profile: &Profile,
+    date: Date,
+    history: &CallHistory,
+    from: Timestamp,
+) -> Result<(), Error> {
     let (user, now) = (&profile.user, ivy.now());
-    // In whatever order the first call comes: it is never a message.
-    let planned = calls_for(user, date, &CallHistory::DONE);
+    let planned = calls_for(user, date, history);
     for planned in planned.iter().filter(|planned| planned.channel == Channel::Message && planned.due_at >= from) {
         let (name, due_at) = (user.first_name.clone(), planned.due_at);
         let notice = match planned.call_type {
@@ -250,12 +255,13 @@ async fn plan_user(ivy: &Ivy, profile: &Profile, contact: &Contact, date: Date) 
 /// that were planned for another zone's day of this date: a move withdrew them, or has yet to.
 async fn plan_as_read(ivy: &Ivy, profile: &Profile, contact: &Contact, date: Date) -> Result<(), Error> {
     let user = &profile.user;
-    for planned in voice_calls(user, date, &history(ivy, user, contact, date).await?) {
+    let history = history(ivy, user, contact, date).await?;
+    for planned in voice_calls(user, date, &history) {
         if !create_call(ivy, user, &planned).await? {
             until_settled(ivy, || plan_again(ivy, user, &planned)).await?;
         }
     }
-    plan_messages(ivy, profile, date, ivy.now()).await
+    plan_messages(ivy, profile, date, &history, ivy.now()).await
 }
 
 /// Brings a call that exists in line with the plan of its day, if it waits or was withdrawn.
@@ -311,7 +317,7 @@ async fn replan_day(ivy: &Ivy, user: UserId, date: Date, from: Timestamp) -> Res
     let me = ivy.me(user).await?;
     let ids: Vec<_> = CallType::ALL.iter().map(|call_type| call_id(user, date, *call_type)).collect();
     let calls = ivy.store.calls(user, &ids).await?;
-    let mut wanted = Vec::new();
+    let mut planned = None;
     if days::days_planned_at(from, &me.user().timezone).contains(&date) {
         let mut history = history(ivy, me.user(), &me.contact, date).await?;
         let to_come = |call: &Call| call.state == CallState::Scheduled && call.scheduled_time >= from;
@@ -323,8 +329,9 @@ async fn replan_day(ivy: &Ivy, user: UserId, date: Date, from: Timestamp) -> Res
             }
             _ => history.onboarding_not_before = Some(from),
         }
-        wanted = voice_calls(me.user(), date, &history);
+        planned = Some(history);
     }
+    let mut wanted = planned.map(|history| voice_calls(me.user(), date, &history)).unwrap_or_default();
     let mut under_way = false;
     for stored in calls {
         let call = &stored.call;
@@ -346,8 +353,8 @@ async fn replan_day(ivy: &Ivy, user: UserId, date: Date, from: Timestamp) -> Res
     for planned in wanted.iter().filter(|planned| planned.due_at >= from) {
         create_call(ivy, me.user(), planned).await?;
     }
-    if days::days_planned_at(from, &me.user().timezone).contains(&date) {
-        plan_messages(ivy, &me.profile, date, from).await?;
+    if let Some(history) = planned {
+        plan_messages(ivy, &me.profile, date, &history, from).await?;
     }
     Ok(under_way)
 }

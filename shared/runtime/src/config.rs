@@ -40,7 +40,8 @@ fn required(lookup: &impl Fn(&str) -> Option<String>, name: &str) -> Result<Stri
 /// # Errors
 /// When neither `AWS_REGION` nor `AWS_DEFAULT_REGION` is set.
 pub(crate) fn region_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<String, ConfigError> {
-    optional(&lookup, "AWS_REGION").map_or_else(|| required(&lookup, "AWS_DEFAULT_REGION"), Ok)
+    let region = optional(&lookup, "AWS_REGION").or_else(|| optional(&lookup, "AWS_DEFAULT_REGION"));
+    region.ok_or_else(|| wrong("AWS_REGION", "is missing"))
 }
 
 fn parsed<T: FromStr>(
@@ -426,6 +427,18 @@ mod tests {
             _ => return None,
         };
         Some(value.to_owned())
+    }
+
+    #[test]
+    fn the_region_is_lambdas_or_the_one_of_the_command_line() {
+        let from = |set: &'static [(&'static str, &'static str)]| {
+            region_from_env(move |asked| {
+                set.iter().find(|(name, _)| *name == asked).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert_eq!(from(&[("AWS_REGION", "eu-west-2"), ("AWS_DEFAULT_REGION", "us-east-1")]).unwrap(), "eu-west-2");
+        assert_eq!(from(&[("AWS_DEFAULT_REGION", "us-east-1")]).unwrap(), "us-east-1");
+        assert_eq!(from(&[]).unwrap_err().to_string(), "The setting AWS_REGION is missing.");
     }
 
     fn with(name: &'static str, value: &'static str) -> impl Fn(&str) -> Option<String> {

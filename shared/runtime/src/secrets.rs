@@ -122,7 +122,7 @@ impl Secrets {
             .await
             .map_err(|refusal| SecretError(format!("The secret {id} cannot be read: {}.", refusal.code())))?
             .ok_or_else(|| SecretError(format!("The secret {id} holds no text.")))?;
-        Self::from_json(&text)
+        Self::from_json(text.expose_secret())
     }
 
     /// Recognisable values, none of them real.

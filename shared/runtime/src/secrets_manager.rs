@@ -31,6 +31,7 @@ use aws_smithy_types::{
     timeout::TimeoutConfig,
 };
 use aws_types::{SigningName, region::SigningRegion};
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -56,16 +57,20 @@ impl ProvideErrorMetadata for Refusal {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-struct Answer {
+#[derive(Deserialize)]
+struct Found {
     #[serde(rename = "SecretString")]
-    secret: Option<String>,
+    secret: Option<SecretString>,
+}
+
+#[derive(Default, Deserialize)]
+struct Refused {
     #[serde(rename = "__type")]
     code: Option<String>,
 }
 
 /// The text of a secret; none where it holds bytes.
-pub(crate) async fn secret_string(sdk: &SdkConfig, id: &str) -> Result<Option<String>, Refusal> {
+pub(crate) async fn secret_string(sdk: &SdkConfig, id: &str) -> Result<Option<SecretString>, Refusal> {
     let no = Refusal::new;
     let region = sdk.region().ok_or_else(|| no("no_region"))?;
     let http = sdk.http_client().ok_or_else(|| no("no_http_client"))?;
@@ -122,14 +127,16 @@ fn request(id: String) -> Result<HttpRequest, BoxError> {
     Ok(request.try_into()?)
 }
 
-fn answer(response: &HttpResponse) -> Result<Option<String>, OrchestratorError<Refusal>> {
-    let answer: Answer = response.body().bytes().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+fn answer(response: &HttpResponse) -> Result<Option<SecretString>, OrchestratorError<Refusal>> {
+    let refused = |code: &str| OrchestratorError::operation(Refusal::new(code));
+    let body = response.body().bytes().unwrap_or_default();
     if response.status().is_success() {
-        return Ok(answer.secret);
+        let found = serde_json::from_slice::<Found>(body).map_err(|_| refused("unreadable_answer"))?;
+        return Ok(found.secret);
     }
     // "com.amazonaws.secretsmanager#ResourceNotFoundException", or its last part alone.
-    let code = answer.code.as_deref().and_then(|code| code.rsplit('#').next()).unwrap_or("no_answer");
-    Err(OrchestratorError::operation(Refusal::new(code)))
+    let answer: Refused = serde_json::from_slice(body).unwrap_or_default();
+    Err(refused(answer.code.as_deref().and_then(|code| code.rsplit('#').next()).unwrap_or("no_answer")))
 }
 
 #[cfg(test)]
@@ -148,6 +155,7 @@ mod tests {
         },
         http::StatusCode,
     };
+    use secrecy::ExposeSecret as _;
 
     use super::*;
 
@@ -173,13 +181,19 @@ mod tests {
         }
     }
 
-    async fn ask(answers: &[(Option<u16>, &'static str)]) -> (Result<Option<String>, Refusal>, Vec<HttpRequest>) {
+    async fn ask(answers: &[(Option<u16>, &'static str)]) -> (Result<Option<SecretString>, Refusal>, Vec<HttpRequest>) {
         let canned = Arc::new(Canned { answers: answers.to_vec(), asked: Mutex::default() });
         let connector = SharedHttpConnector::new(Connector(Arc::clone(&canned)));
         let sdk = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("eu-west-2"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("AKID", "key", None, None, "test")))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "AKID",
+                "key",
+                Some("token".to_owned()),
+                None,
+                "test",
+            )))
             .http_client(http_client_fn(move |_, _| connector.clone()))
             .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
             .build();
@@ -188,23 +202,35 @@ mod tests {
         (answer, asked)
     }
 
+    fn text(answer: Result<Option<SecretString>, Refusal>) -> String {
+        answer.unwrap().unwrap().expose_secret().to_owned()
+    }
+
     #[tokio::test]
     async fn the_secret_is_asked_for_as_the_api_wants_it() {
         let (answer, asked) = ask(&[(Some(200), r#"{"Name":"ivy/test","SecretString":"the words"}"#)]).await;
-        assert_eq!(answer.unwrap().as_deref(), Some("the words"));
+        assert_eq!(text(answer), "the words");
         let [request] = asked.as_slice() else { panic!("asked {} times", asked.len()) };
         assert_eq!((request.method(), request.uri()), ("POST", "https://secretsmanager.eu-west-2.amazonaws.com/"));
         let header = |name: &str| request.headers().get(name).unwrap_or_default().to_owned();
         assert_eq!(header("content-type"), "application/x-amz-json-1.1");
         assert_eq!(header("x-amz-target"), "secretsmanager.GetSecretValue");
         assert_eq!(request.body().bytes(), Some(br#"{"SecretId":"ivy/test"}"#.as_slice()));
+        assert_eq!(header("x-amz-security-token"), "token");
         let authorization = header("authorization");
         assert!(authorization.contains("/eu-west-2/secretsmanager/aws4_request"), "{authorization}");
     }
 
     #[tokio::test]
     async fn a_secret_of_bytes_has_no_text() {
-        assert_eq!(ask(&[(Some(200), r#"{"SecretBinary":"AAEC"}"#)]).await.0.unwrap(), None);
+        assert!(ask(&[(Some(200), r#"{"SecretBinary":"AAEC"}"#)]).await.0.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_none_is_told_as_such() {
+        for body in ["", "<html>", r#"{"SecretString":7}"#] {
+            assert_eq!(ask(&[(Some(200), body)]).await.0.unwrap_err().code(), "unreadable_answer", "{body}");
+        }
     }
 
     #[tokio::test]
@@ -220,7 +246,7 @@ mod tests {
         let throttled = (Some(400), r#"{"__type":"ThrottlingException"}"#);
         for trouble in [(Some(503), ""), throttled, (None, "")] {
             let (answer, asked) = ask(&[trouble, trouble, secret]).await;
-            assert_eq!((answer.unwrap().as_deref(), asked.len()), (Some("the words"), 3), "{trouble:?}");
+            assert_eq!((text(answer).as_str(), asked.len()), ("the words", 3), "{trouble:?}");
             let (answer, asked) = ask(&[trouble]).await;
             let code = if trouble == throttled { "ThrottlingException" } else { "no_answer" };
             assert_eq!((answer.unwrap_err().code(), asked.len()), (code, 3), "{trouble:?}");

@@ -45,7 +45,7 @@ where
         .with_target("ivy", level.filter())
         .with_target(METRIC_TARGET, LevelFilter::INFO);
     tracing_subscriber::fmt()
-        .with_max_level(LevelFilter::TRACE)
+        .with_max_level(level.filter().max(LevelFilter::INFO))
         .with_ansi(false)
         .fmt_fields(JsonFields::new())
         .event_format(JsonLine)
@@ -184,6 +184,13 @@ pub(crate) mod capture {
 #[cfg(test)]
 mod tests {
     use super::{capture::Captured, *};
+
+    #[test]
+    fn what_nobody_would_see_is_not_even_asked_about() {
+        for (level, most) in [(LogLevel::Error, LevelFilter::INFO), (LogLevel::Debug, LevelFilter::DEBUG)] {
+            assert_eq!(subscriber(level, std::io::sink).max_level_hint(), Some(most), "{level:?}");
+        }
+    }
 
     #[test]
     fn a_line_is_one_flat_object_with_the_fields_of_its_spans() {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
 
+use ivy_simulators::Persona;
 use ivy_world::{Job, Person, World};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -190,6 +191,39 @@ async fn who_takes_messages_and_no_calls_gets_messages() {
     world.advance_to(at("2026-11-25T21:00:00Z")).await;
     assert_eq!(templates(&world)[before..], ["morning_plan", "evening_check"], "given back in time for the evening");
     assert!(world.simulators.rings().is_empty(), "nothing rings");
+}
+
+#[tokio::test]
+async fn who_takes_messages_and_no_calls_has_them_again_after_a_pause() {
+    let world = World::at("2026-11-23T06:00:00Z").await;
+    let consents = json!({"calls": false, "messages": true, "data_processing": true});
+    let person = world.person(PHONE).tier("b2c_elite").onboarding("communication_preference", json!("async"));
+    let person = person.onboarding("consents", consents).join(&world).await;
+    world.advance_to(at("2026-11-23T21:00:00Z")).await;
+    person.client.post("/api/users/me/pause", json!({"reason": "sick"}), 200).await;
+    world.advance_to(at("2026-11-24T03:00:00Z")).await;
+    let before = templates(&world).len();
+    world.plan_day(at("2026-11-24T03:00:00Z")).await;
+    world.advance_to(at("2026-11-24T12:00:00Z")).await;
+    assert_eq!(templates(&world)[before..], [""; 0], "paused");
+    person.client.post("/api/users/me/resume", json!({}), 200).await;
+    world.advance_to(at("2026-11-24T21:00:00Z")).await;
+    assert_eq!(templates(&world)[before..], ["evening_check"]);
+}
+
+/// Who takes calls in the evening only, and has no evening, was rung and written to at the same moment.
+#[tokio::test]
+async fn who_is_rung_for_the_onboarding_call_is_not_written_to_at_the_same_moment() {
+    let world = World::at("2026-11-23T06:00:00Z").await;
+    let person = world.person(PHONE).tier("b2c_elite").onboarding("communication_preference", json!("mixed"));
+    person.onboarding("evening_window", json!(null)).join(&world).await;
+    world.simulators.set_persona(PHONE, Persona::NeverAnswers);
+    world.advance_to(at("2026-11-24T03:00:00Z")).await;
+    let (before, rung) = (templates(&world).len(), world.simulators.rings().len());
+    world.plan_day(at("2026-11-24T03:00:00Z")).await;
+    world.advance_to(at("2026-11-24T09:00:00Z")).await;
+    assert!(world.simulators.rings().len() > rung, "the onboarding call rings");
+    assert!(!templates(&world)[before..].iter().any(|name| name == "morning_plan"));
 }
 
 #[tokio::test]

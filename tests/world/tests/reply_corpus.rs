@@ -3,7 +3,7 @@
 //! `IVY_REPLY_CORPUS` names another file of the same kind: CSV with the columns `text` and `intent`. A relative name is
 //! looked for where cargo was called, then in the workspace. Ours must be understood to 90 % in every intent and, as any
 //! other must, to 97 % in those that change what is donated or whether somebody is written to again. Since the classifier has
-//! learnt from ours, what strangers can expect is told by replies that neither it nor the rules have seen.
+//! learnt from ours, what strangers can expect is told by replies that neither it nor the rules have learnt from.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -64,7 +64,7 @@ fn replies_are_understood() {
     }
 }
 
-/// What nobody has tuned or learnt on. It is below what our own corpus must reach, and the figures say by how much.
+/// What nobody has learnt from. It is below what our own corpus must reach, and the figures say by how much.
 #[test]
 fn replies_that_nobody_has_seen_are_understood() {
     let (ours, unseen) = (read(OURS), read(UNSEEN));

@@ -31,9 +31,10 @@ pub const BUCKETS: usize = 1 << 16;
 /// The scale as a little-endian `f32`, then for each bucket a signed byte for each of [`INTENTS`].
 static WEIGHTS: &[u8] = include_bytes!("weights.bin");
 
-/// How sure the classifier must be where the rules found nothing, and where they found something else. To make that a workout that
-/// is done moves money: for it it must be surer.
+/// How sure the classifier must be where the rules found nothing, and where they found something else. A workout that is done
+/// moves money: for that it must be surer.
 const ENOUGH: f32 = 0.5;
+const ENOUGH_FOR_DONE: f32 = 0.6;
 const ENOUGH_TO_OVERRULE: f32 = 0.7;
 const ENOUGH_TO_OVERRULE_WITH_DONE: f32 = 0.8;
 
@@ -59,6 +60,7 @@ pub fn judge(weights: &[u8], text: &str, intent: Intent) -> Intent {
     let likeliest = INTENTS.into_iter().zip(likelihoods).max_by(|(_, one), (_, other)| one.total_cmp(other));
     let Some((likeliest, likelihood)) = likeliest else { return intent };
     let enough = match (intent, likeliest) {
+        (Intent::Other, Intent::Done) => ENOUGH_FOR_DONE,
         (Intent::Other, _) => ENOUGH,
         (_, Intent::Done) => ENOUGH_TO_OVERRULE_WITH_DONE,
         _ => ENOUGH_TO_OVERRULE,

@@ -423,7 +423,7 @@ fn score(all: &[String]) -> Option<u8> {
         return None;
     }
     // "1 of 3", "one of the two": a part. The scale is gone by now.
-    if words.contains(&"of") {
+    if words.windows(2).any(|pair| is_number(pair[0]) && pair[1] == "of") {
         return None;
     }
     let time = |word: &&str| matches!(*word, "tonight" | "in") || word.contains(':');

@@ -183,3 +183,31 @@ impl Table {
         self.candidates(words).flat_map(|pattern| pattern.find_all(words)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The index by words finds what a scan of all patterns does, in their order.
+    #[test]
+    fn a_table_finds_what_all_its_patterns_find() {
+        let table =
+            Table::new(&["did it", "^ a/b? c", "# of .. them", "_ pages $", "~feat .. today", "it? done", ".. x"]);
+        let words =
+            ["did", "it", "a", "b", "c", "3", "of", "all", "them", "two", "pages", "run", "gym", "today", "done", "x"];
+        let ends = |spans: Vec<Span>| spans.into_iter().map(|span| (span.from, span.to)).collect::<Vec<_>>();
+        for from in 0..words.len() {
+            for step in 1..=3 {
+                let text: Vec<String> = words.iter().skip(from).step_by(step).map(|word| (*word).to_owned()).collect();
+                let scanned = table.patterns.iter().flat_map(|pattern| pattern.find_all(&text)).collect();
+                assert_eq!(ends(table.find_all(&text)), ends(scanned), "{text:?}");
+                let first = table.patterns.iter().find_map(|pattern| pattern.find(&text));
+                assert_eq!(
+                    ends(table.find(&text).into_iter().collect()),
+                    ends(first.into_iter().collect()),
+                    "{text:?}"
+                );
+            }
+        }
+    }
+}

@@ -90,7 +90,7 @@ fn replies_are_understood() {
         ),
         (Intent::Resume, &["resume", "I'm back", "end the pause", "you can call me again"]),
         (Intent::Status, &["streak", "How am I doing?", "status", "mi racha"]),
-        (Intent::Score(7), &["7", "7/10", "seven", "7 out of 10", "about a 7 today", "siete", "7️⃣"]),
+        (Intent::Score(7), &["7", "7/10", "seven", "7 out of 10", "about a 7 today", "score of 7", "siete", "7️⃣"]),
         (
             Intent::Stop,
             &[

@@ -218,11 +218,11 @@ mod tests {
     fn a_budget_names_the_worst_and_counts_who_is_over_it() {
         let budgets = measured().budgets();
         let line = |name: &str| budgets.lines().find(|line| line.contains(name)).unwrap().to_owned();
-        for (name, worst) in [("init without", "3.00"), ("CPU of a warm", "1.90"), ("zip", "7.00")] {
+        for (name, worst) in [("init CPU without", "3.00"), ("CPU of a warm", "1.90"), ("zip", "7.00")] {
             let line = line(name);
-            assert!(line.contains(worst) && line.contains("heavy") && line.contains("|       1 |"), "{line}");
+            assert!(line.contains(worst) && line.contains("heavy") && line.trim_end().ends_with(" 1 |"), "{line}");
         }
-        assert!(line("first request").contains("|       0 |"), "{budgets}");
+        assert!(line("first request").trim_end().ends_with(" 0 |"), "{budgets}");
     }
 
     #[test]
