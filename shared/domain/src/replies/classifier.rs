@@ -37,10 +37,19 @@ const ENOUGH: f32 = 0.5;
 const ENOUGH_FOR_DONE: f32 = 0.6;
 const ENOUGH_TO_OVERRULE: f32 = 0.7;
 const ENOUGH_TO_OVERRULE_WITH_DONE: f32 = 0.8;
+/// How sure that what the rules read as a wish to be left alone is none ("my head won't shut up"), and that a pause is over.
+const ENOUGH_ABOUT_BEING_LEFT_ALONE: f32 = 0.9;
+
+/// With one of these a pause may be meant that is not over.
+const HELD_BACK: [&str; 30] = [
+    "not", "no", "dont", "cant", "cannot", "isnt", "arent", "wont", "wasnt", "never", "yet", "until", "till", "til",
+    "when", "if", "once", "before", "almost", "nearly", "soon", "later", "next", "might", "maybe", "hope", "hoping",
+    "still", "cuando", "aun",
+];
 
 /// What a text means to which the rules have given `intent`.
 ///
-/// The rules alone give consent back and end a pause, and what they take for a wish to be left alone stands: it is asked about.
+/// The rules alone give consent back. What they take for a wish to be left alone is asked about unless it is very surely another.
 /// What has neither words nor emoji is left to them as well.
 pub(super) fn second_opinion(text: &str, intent: Intent) -> Intent {
     judge(WEIGHTS, text, intent)
@@ -49,7 +58,7 @@ pub(super) fn second_opinion(text: &str, intent: Intent) -> Intent {
 /// The second opinion on a text, by other weights than those that are in use.
 #[must_use]
 pub fn judge(weights: &[u8], text: &str, intent: Intent) -> Intent {
-    if matches!(intent, Intent::Start | Intent::Stop) {
+    if intent == Intent::Start {
         return intent;
     }
     let words = words(text);
@@ -60,6 +69,7 @@ pub fn judge(weights: &[u8], text: &str, intent: Intent) -> Intent {
     let likeliest = INTENTS.into_iter().zip(likelihoods).max_by(|(_, one), (_, other)| one.total_cmp(other));
     let Some((likeliest, likelihood)) = likeliest else { return intent };
     let enough = match (intent, likeliest) {
+        (Intent::Stop, _) | (_, Intent::Resume) => ENOUGH_ABOUT_BEING_LEFT_ALONE,
         (Intent::Other, Intent::Done) => ENOUGH_FOR_DONE,
         (Intent::Other, _) => ENOUGH,
         (_, Intent::Done) => ENOUGH_TO_OVERRULE_WITH_DONE,
@@ -67,7 +77,10 @@ pub fn judge(weights: &[u8], text: &str, intent: Intent) -> Intent {
     };
     match likeliest {
         _ if likelihood <= enough => intent,
-        Intent::Start | Intent::Resume => intent,
+        Intent::Start => intent,
+        // "Stop nagging me, I'll do it later": who wants peace is not asked for a time.
+        Intent::Reschedule if intent == Intent::Stop => intent,
+        Intent::Resume if words.iter().any(|word| HELD_BACK.contains(&word.as_str())) => intent,
         Intent::Score(_) => super::named_score(text).map_or(intent, Intent::Score),
         likeliest => likeliest,
     }
@@ -195,9 +208,12 @@ mod tests {
     }
 
     #[test]
-    fn consent_and_the_end_of_a_pause_are_not_a_matter_of_likelihood() {
+    fn consent_is_not_given_back_by_likelihood_and_a_wish_to_be_left_alone_hardly_taken_away() {
         assert_eq!(second_opinion("START texting me again", Intent::Other), Intent::Other);
         assert_eq!(second_opinion("not ready to start again", Intent::Other), Intent::Other);
-        assert_eq!(second_opinion("did my run, all done", Intent::Stop), Intent::Stop);
+        for wish in ["stop texting me", "leave me alone now", "no more of your calls", "I want out, please delete me"] {
+            assert_eq!(second_opinion(wish, Intent::Stop), Intent::Stop, "{wish}");
+        }
+        assert_eq!(second_opinion("stop nagging, I did it", Intent::Stop), Intent::Done);
     }
 }
