@@ -14,8 +14,6 @@ use training::{Example, train};
 
 const WEIGHTS: &str = "shared/domain/src/replies/weights.bin";
 const SHOWN: [&str; 6] = ["done", "skip", "stop", "help", "partial", "reschedule"];
-const HEAD: &str =
-    "hand          rows   rules    both   precision/recall of done, skip, stop, help, partial, reschedule";
 
 fn learn<'a>(rows: impl IntoIterator<Item = &'a Row>) -> Result<Vec<u8>, String> {
     let examples = rows
@@ -52,17 +50,21 @@ fn told(name: &str, rows: &[&Row], weights: &[u8]) -> String {
     format!("{name:<12}{:>6}{rules:>8.3}{both:>8.3}   {}", rows.len(), by_intent.join("  "))
 }
 
+fn head() -> String {
+    format!("{:<12}{:>6}{:>8}{:>8}   precision/recall of {}", "hand", "rows", "rules", "both", SHOWN.join(", "))
+}
+
 /// Learns from all hands, tells how well the unseen replies are understood by that, and writes the weights.
 fn write(rows: &[Row], unseen: &[Row], out: &mut impl Write) -> Result<(), String> {
     let weights = learn(rows)?;
-    say(out, HEAD)?;
+    say(out, &head())?;
     say(out, &told("unseen", &unseen.iter().collect::<Vec<_>>(), &weights))?;
     std::fs::write(workspace(WEIGHTS), weights).map_err(|error| format!("{WEIGHTS}: {error}"))
 }
 
 /// Tells for each hand what the others teach.
 fn check(rows: &[Row], out: &mut impl Write) -> Result<(), String> {
-    say(out, HEAD)?;
+    say(out, &head())?;
     let hands: BTreeSet<&str> = rows.iter().map(|row| row.hand.as_str()).collect();
     for hand in hands {
         let (theirs, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.hand == hand);

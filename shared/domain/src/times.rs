@@ -368,6 +368,12 @@ fn named_clock(words: &Words, day_named: bool) -> Option<Clock> {
     found
 }
 
+/// `18:30`, `7.15`, as the digits say it, and not `7.5`.
+pub(crate) fn clock_digits(word: &str) -> Option<Time> {
+    let (hours, minutes) = word.split_once([':', '.']).filter(|(_, minutes)| minutes.len() == 2)?;
+    Time::new(hours.parse().ok()?, minutes.parse().ok()?, 0, 0).ok()
+}
+
 /// The clock that begins at a word, and how many words it takes.
 fn clock_at(words: &Words, at: usize, day_named: bool) -> Option<(Clock, usize)> {
     let word = words.at(at);
@@ -403,14 +409,13 @@ fn clock_at(words: &Words, at: usize, day_named: bool) -> Option<(Clock, usize)>
         };
     }
     // "18:30", "7:15", "18.30", "1830".
-    if let Some((hours, minutes)) = word.split_once([':', '.']) {
-        let (hour, minute) = (hours.parse().ok()?, minutes.parse().ok().filter(|_| minutes.len() == 2)?);
-        let time = Time::new(hour, minute, 0, 0).ok()?;
-        let shown = hours.len() == 2 || hour == 0;
+    if let Some(hours) = word.find([':', '.']) {
+        let time = clock_digits(word)?;
+        let shown = hours == 2 || time.hour() == 0;
         return match half_of_day(words, at + 1) {
-            Some(_) => dial(hour, minute, 1),
+            Some(_) => dial(time.hour(), time.minute(), 1),
             None if shown => Some((Clock::Exact(time), 1)),
-            None => dial(hour, minute, 1),
+            None => dial(time.hour(), time.minute(), 1),
         };
     }
     if word.len() == 4 && word.bytes().all(|b| b.is_ascii_digit()) {

@@ -162,22 +162,16 @@ async fn plan_page_user(ivy: &Ivy, profile: &Profile, contact: &Contact, date: D
     plan_user(ivy, &profile, contact, date).await
 }
 
-fn voice_calls(user: &User, date: Date, history: &CallHistory) -> Vec<PlannedCall> {
-    calls_for(user, date, history).into_iter().filter(|planned| planned.channel == Channel::Voice).collect()
+/// The calls of a day that ring, and those that are written.
+fn rung_and_written(user: &User, date: Date, history: &CallHistory) -> (Vec<PlannedCall>, Vec<PlannedCall>) {
+    calls_for(user, date, history).into_iter().partition(|planned| planned.channel == Channel::Voice)
 }
 
 /// Writes the messages that a day has in place of calls, each with its moment. A message that is planned otherwise by then is
 /// suppressed when it would be sent, so that nothing has to find it before.
-async fn plan_messages(
-    ivy: &Ivy,
-    profile: &Profile,
-    date: Date,
-    history: &CallHistory,
-    from: Timestamp,
-) -> Result<(), Error> {
+async fn plan_messages(ivy: &Ivy, profile: &Profile, written: &[PlannedCall], from: Timestamp) -> Result<(), Error> {
     let (user, now) = (&profile.user, ivy.now());
-    let planned = calls_for(user, date, history);
-    for planned in planned.iter().filter(|planned| planned.channel == Channel::Message && planned.due_at >= from) {
+    for planned in written.iter().filter(|planned| planned.due_at >= from) {
         let (name, due_at) = (user.first_name.clone(), planned.due_at);
         let notice = match planned.call_type {
             CallType::MorningPlanning => Notice::MorningPlan { name, due_at },
@@ -185,7 +179,7 @@ async fn plan_messages(
         };
         let words = [&user.id.to_string(), planned.call_type.name(), &due_at.to_string()];
         let outgoing = Outgoing {
-            id: Some(MessageId::derive(date, &words)),
+            id: Some(MessageId::derive(planned.date, &words)),
             not_before: Some(due_at),
             not_after: Some(planned.window.closes_at),
             ..Outgoing::new(Via::Whatsapp, notice)
@@ -256,12 +250,13 @@ async fn plan_user(ivy: &Ivy, profile: &Profile, contact: &Contact, date: Date) 
 async fn plan_as_read(ivy: &Ivy, profile: &Profile, contact: &Contact, date: Date) -> Result<(), Error> {
     let user = &profile.user;
     let history = history(ivy, user, contact, date).await?;
-    for planned in voice_calls(user, date, &history) {
+    let (rung, written) = rung_and_written(user, date, &history);
+    for planned in rung {
         if !create_call(ivy, user, &planned).await? {
             until_settled(ivy, || plan_again(ivy, user, &planned)).await?;
         }
     }
-    plan_messages(ivy, profile, date, &history, ivy.now()).await
+    plan_messages(ivy, profile, &written, ivy.now()).await
 }
 
 /// Brings a call that exists in line with the plan of its day, if it waits or was withdrawn.
@@ -272,7 +267,7 @@ async fn plan_again(ivy: &Ivy, user: &User, planned: &PlannedCall) -> Result<(),
     let (Some(me), Some(stored)) = (me.map(|me| me.at(now)), stored) else { return Ok(()) };
     // Since the page was read the user may have changed; whoever moved meanwhile was planned by the move.
     let history = history(ivy, me.user(), &me.contact, planned.date).await?;
-    let wanted = voice_calls(me.user(), planned.date, &history);
+    let (wanted, _) = rung_and_written(me.user(), planned.date, &history);
     let planned = wanted.iter().find(|wanted| wanted.call_type == planned.call_type && wanted.due_at >= now);
     let Some(planned) = planned.filter(|_| me.user().timezone == user.timezone) else { return Ok(()) };
     let call = &stored.call;
@@ -317,7 +312,7 @@ async fn replan_day(ivy: &Ivy, user: UserId, date: Date, from: Timestamp) -> Res
     let me = ivy.me(user).await?;
     let ids: Vec<_> = CallType::ALL.iter().map(|call_type| call_id(user, date, *call_type)).collect();
     let calls = ivy.store.calls(user, &ids).await?;
-    let mut planned = None;
+    let (mut wanted, mut written) = (Vec::new(), Vec::new());
     if days::days_planned_at(from, &me.user().timezone).contains(&date) {
         let mut history = history(ivy, me.user(), &me.contact, date).await?;
         let to_come = |call: &Call| call.state == CallState::Scheduled && call.scheduled_time >= from;
@@ -329,9 +324,8 @@ async fn replan_day(ivy: &Ivy, user: UserId, date: Date, from: Timestamp) -> Res
             }
             _ => history.onboarding_not_before = Some(from),
         }
-        planned = Some(history);
+        (wanted, written) = rung_and_written(me.user(), date, &history);
     }
-    let mut wanted = planned.map(|history| voice_calls(me.user(), date, &history)).unwrap_or_default();
     let mut under_way = false;
     for stored in calls {
         let call = &stored.call;
@@ -353,9 +347,7 @@ async fn replan_day(ivy: &Ivy, user: UserId, date: Date, from: Timestamp) -> Res
     for planned in wanted.iter().filter(|planned| planned.due_at >= from) {
         create_call(ivy, me.user(), planned).await?;
     }
-    if let Some(history) = planned {
-        plan_messages(ivy, &me.profile, date, &history, from).await?;
-    }
+    plan_messages(ivy, &me.profile, &written, from).await?;
     Ok(under_way)
 }
 

@@ -160,7 +160,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
 /// Parses the tables before the first text comes: milliseconds that belong to a start and not to somebody's message.
 pub fn prepare() {
     LazyLock::force(&TABLES);
-    words::prepare();
+    LazyLock::force(&words::KNOWN);
 }
 
 /// The intent of a text.

@@ -6,6 +6,7 @@ use super::{
     pattern::{Span, Table, is_number},
     words,
 };
+use crate::times::clock_digits;
 
 /// What a clause says happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -373,13 +374,6 @@ fn is_fraction(word: &str) -> bool {
     parts.is_some_and(|(part, whole)| part < whole && whole != 10)
 }
 
-/// `7.30`, `18.45`, and not `7.5`.
-fn is_dotted_time(word: &str) -> bool {
-    let parts = word.split_once('.').filter(|(_, minutes)| minutes.len() == 2);
-    let parts = parts.and_then(|(hours, minutes)| Some((hours.parse::<u8>().ok()?, minutes.parse::<u8>().ok()?)));
-    parts.is_some_and(|(hours, minutes)| hours < 24 && minutes < 60)
-}
-
 fn names_a_time(words: &[String], mark: Option<Mark>, claimed: &[Span]) -> bool {
     let tables = &*TABLES;
     let free = |span: &Span| {
@@ -388,7 +382,7 @@ fn names_a_time(words: &[String], mark: Option<Mark>, claimed: &[Span]) -> bool 
     };
     let mut times: Vec<Span> = tables.when.find_all(words);
     // "7.30" by itself is a time; beside other words it may be a distance.
-    let is_time = |word: &str| word.contains(':') || (words.len() == 1 && is_dotted_time(word));
+    let is_time = |word: &str| word.contains(':') || (words.len() == 1 && clock_digits(word).is_some());
     times.extend(
         words.iter().enumerate().filter(|(_, word)| is_time(word)).map(|(at, _)| Span { from: at, to: at + 1 }),
     );

@@ -560,13 +560,8 @@ pub(super) fn class(name: &str) -> &'static [&'static str] {
     CLASSES.iter().find(|(known, _)| *known == name).map_or(&[], |(_, words)| words)
 }
 
-/// As [`super::prepare`].
-pub(super) fn prepare() {
-    LazyLock::force(&KNOWN);
-}
-
 /// Every word that a table knows: none of them is a typing error.
-static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+pub(super) static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     let lists = [
         POLITE,
         NEAR,
