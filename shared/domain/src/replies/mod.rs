@@ -92,7 +92,7 @@ pub enum StopScope {
     Everything,
 }
 
-/// The tables of [`phrases`], parsed once.
+/// The tables of [`phrases`], each indexed once.
 struct Tables {
     idioms: Table,
     denied_quitting: Table,
@@ -157,10 +157,9 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
     hypothetical: Table::new(phrases::HYPOTHETICAL),
 });
 
-/// Parses the tables before the first text comes: milliseconds that belong to a start and not to somebody's message.
+/// Indexes the tables before the first text comes, which belongs to a start and not to somebody's message.
 pub fn prepare() {
     LazyLock::force(&TABLES);
-    LazyLock::force(&words::KNOWN);
 }
 
 /// The intent of a text.

@@ -151,17 +151,10 @@ fn spell_out(word: &str) -> Vec<String> {
     if let Some(words) = spelled(&released) {
         return words;
     }
-    if words::is_known(&released) {
-        return vec![released];
-    }
     // "goin", "skippin".
-    if released.len() > 4 && released.ends_with("in") {
-        let whole = format!("{released}g");
-        if words::is_known(&whole) {
-            return vec![whole];
-        }
-    }
-    vec![mended(&released).map_or(released, str::to_owned)]
+    let whole = (released.len() > 4 && released.ends_with("in")).then(|| format!("{released}g"));
+    let meant = whole.filter(|whole| words::is_known(whole)).or_else(|| mended(&released).map(str::to_owned));
+    vec![meant.filter(|_| !words::is_known(&released)).unwrap_or(released)]
 }
 
 fn spelled(word: &str) -> Option<Vec<String>> {
@@ -198,7 +191,8 @@ fn mended(word: &str) -> Option<&'static str> {
     {
         return None;
     }
-    words::KEYWORDS.iter().copied().find(|keyword| is_slip(word.as_bytes(), keyword.as_bytes()))
+    let near = |keyword: &&str| keyword.len().abs_diff(word.len()) <= 1;
+    words::KEYWORDS.iter().copied().filter(near).find(|keyword| is_slip(word.as_bytes(), keyword.as_bytes()))
 }
 
 /// Whether one slip of the fingers leads from `meant` to `typed`. Two neighbours swapped or a letter doubled or halved

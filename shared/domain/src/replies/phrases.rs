@@ -15,7 +15,7 @@ pub(super) const IDIOMS: &[&str] = &[
     "did not think/expect/know/realise/realize/imagine/believe .. make/do/going/get/managed? it?",
     "did not think/expect/know/realise/realize/imagine/believe", "did not mean to", "never thought",
     "never stop/stops .. you? $", "never too late", "never mind", "never better", "never felt better",
-    "for no reason", "last but not least", "believe it or not", "non stop", "nonstop", "did not even?? hurt",
+    "for no reason", "last but not least", "believe it or not", "non stop", "nonstop", "did not even? hurt",
     "was not easy/fun/pretty/bad/great/too", "is not easy/fun", "was not too? bad/easy", "it was not", "not easy",
     "not pretty", "not my best/fastest/finest/greatest", "not the best/fastest/prettiest", "not great", "not fast",
     "not a pb", "did not stop/walk/break once/at/the/until/till/for", "could not have",
@@ -95,7 +95,7 @@ pub(super) const DID: &[&str] = &[
     "went to bed on/early/at", "went to sleep at/on/early", "been to the? ~act", "have been ~act", "been and done",
     "been for .. ~act/run/walk/swim", "been for a", "^ i? have? been $", "been already", "already been",
     "hit the ~act/pool/track/mat/road/pavement/pavements/trails/weights/books/iron",
-    "hit my/the/a .. target/goal/steps/pb/number/count/quota", "hit # _?? ~unit", "hit # steps",
+    "hit my/the/a .. target/goal/steps/pb/number/count/quota", "hit # _? ~unit", "hit # steps",
     "back from .. ~act/parkrun", "got/am/just back from the/my/a ~act", "home from .. ~act", "just in from .. ~act",
     "got in from .. ~act", "in from the ~act", "get back from .. ~act", "ticked", "tick that", "tick it", "tick me",
     "tick off", "ticks", "checked off", "check it off", "crossed off", "crossed it off", "in the bag", "in the books",
@@ -750,7 +750,7 @@ pub(super) const START: &[&str] = &[
 /// Free words that ask to be left alone.
 pub(super) const STOP: &[&str] = &[
     "stop ~ing", "stop for .. ~span", "stop until _", "stop till _",
-    "stop the/these/those/all/your/any/my/with/sending ~ing?? ~msg", "stop ~msg", "stop all ~msg", "stop all",
+    "stop the/these/those/all/your/any/my/with/sending ~ing? ~msg", "stop ~msg", "stop all ~msg", "stop all",
     "stop everything", "stop these", "stop this", "stop sending", "stop with the", "stop the ~msg",
     "stop your ~msg", "stop all the ~msg", "stop stop", "^ i? said stop", "told/asked you to? .. stop",
     "want you to stop", "need you to stop", "want .. ~msg .. to stop", "want this/it/them to stop",

@@ -223,13 +223,14 @@ fn buttons_are_known_by_their_ids() {
 }
 
 #[test]
-fn every_class_that_a_pattern_names_exists() {
+fn every_pattern_is_well_written_and_its_classes_exist() {
     for table in phrases::TABLES_OF_PATTERNS {
         for pattern in *table {
             for word in pattern.split([' ', '/']).filter_map(|word| word.strip_prefix('~')) {
                 assert!(!words::class(word.trim_end_matches('?')).is_empty(), "{pattern:?} names the class {word:?}");
             }
             assert!(!pattern.ends_with(' ') && !pattern.contains("  "), "{pattern:?} has a space too many");
+            assert!(!pattern.contains("??"), "{pattern:?} has a question mark too many");
         }
     }
 }

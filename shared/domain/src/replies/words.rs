@@ -2,8 +2,6 @@
 //! [`super::phrases`]. All are compared with words as [`super::normalise`] leaves them: lower case, no accents, contractions
 //! written out ("didn't" is "did not").
 
-use std::{collections::HashSet, sync::LazyLock};
-
 use super::phrases;
 
 /// Emoji that say something. Those that only colour a message (👍, 🙏, ❤, 😂) are not here.
@@ -560,8 +558,8 @@ pub(super) fn class(name: &str) -> &'static [&'static str] {
     CLASSES.iter().find(|(known, _)| *known == name).map_or(&[], |(_, words)| words)
 }
 
-/// Every word that a table knows: none of them is a typing error.
-pub(super) static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
+/// Whether a table knows a word, which is no typing error then. Asked only of words that look like one: it reads all tables.
+pub(super) fn is_known(word: &str) -> bool {
     let lists = [
         POLITE,
         NEAR,
@@ -585,19 +583,9 @@ pub(super) static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
     ];
     let classes = CLASSES.iter().map(|(_, words)| *words);
     let whole = WHOLE.iter().map(|(_, words)| *words);
-    phrases::TABLES_OF_PATTERNS
-        .iter()
-        .copied()
-        .chain(lists)
-        .chain(classes)
-        .chain(whole)
-        .flatten()
-        .flat_map(|pattern| pattern.split([' ', '/']))
-        .map(|word| word.trim_end_matches('?'))
-        .filter(|word| !word.is_empty() && !matches!(*word, ".." | "_" | "#" | "^" | "$") && !word.starts_with('~'))
-        .collect()
-});
-
-pub(super) fn is_known(word: &str) -> bool {
-    KNOWN.contains(word)
+    let mut entries = phrases::TABLES_OF_PATTERNS.iter().copied().chain(lists).chain(classes).chain(whole).flatten();
+    entries.any(|entry| {
+        let mut words = entry.as_bytes().split(|byte| matches!(byte, b' ' | b'/'));
+        words.any(|known| known.strip_suffix(b"?").unwrap_or(known) == word.as_bytes())
+    })
 }
