@@ -61,12 +61,13 @@ pub async fn send_reminders(ivy: &Ivy, scheduled: Timestamp, queues: &dyn Queues
     for shard in 0..keys::SHARDS {
         let workouts = ivy.store.workouts_to_remind(shard, scheduled, scheduled + REMINDED_AHEAD).await?;
         found += workouts.len();
-        for page in workouts.chunks(PAGE as usize) {
+        let job = |page: &[(UserId, WorkoutId)]| {
             let items =
                 page.iter().map(|(user_id, workout_id)| ToRemind { user_id: *user_id, workout_id: *workout_id });
-            let job = PlanJob::Remind { items: items.collect() };
-            queues.send(Queue::PlanUsers, json(&job)?, Duration::ZERO).await?;
-        }
+            json(&PlanJob::Remind { items: items.collect() })
+        };
+        let jobs = workouts.chunks(PAGE as usize).map(job).collect::<Result<_, _>>()?;
+        queues.send_all(Queue::PlanUsers, jobs, Duration::ZERO).await?;
     }
     Ok(found)
 }
@@ -178,11 +179,11 @@ pub async fn monthly_receipts(scheduled: Timestamp, queues: &dyn Queues) -> Resu
     // The event comes at noon UTC on the first, when it is the first everywhere.
     let today = scheduled.to_zoned(jiff::tz::TimeZone::UTC).date();
     let month = days::month(days::plus_days(today.first_of_month(), -1));
-    for shard in 0..keys::SHARDS {
-        let job = PlanJob::Receipts { month: month.clone(), shard, after: None };
-        queues.send(Queue::PlanUsers, json(&job)?, Duration::ZERO).await?;
-    }
-    Ok(usize::try_from(keys::SHARDS).unwrap_or_default())
+    let job = |shard| json(&PlanJob::Receipts { month: month.clone(), shard, after: None });
+    let jobs: Vec<String> = (0..keys::SHARDS).map(job).collect::<Result<_, _>>()?;
+    let count = jobs.len();
+    queues.send_all(Queue::PlanUsers, jobs, Duration::ZERO).await?;
+    Ok(count)
 }
 
 /// Works a page of the receipts of a month off.

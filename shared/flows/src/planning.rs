@@ -81,14 +81,15 @@ pub(crate) async fn begin_pages(
     zones: impl IntoIterator<Item = (Zone, Date), IntoIter: Send> + Send,
     job: impl Fn(Zone, u64, Date) -> PlanJob + Send,
 ) -> Result<usize, Error> {
-    let mut jobs = 0;
+    let mut jobs = Vec::new();
     for (zone, date) in zones {
         for shard in 0..keys::SHARDS {
-            queues.send(Queue::PlanUsers, json(&job(zone.clone(), shard, date))?, Duration::ZERO).await?;
-            jobs += 1;
+            jobs.push(json(&job(zone.clone(), shard, date))?);
         }
     }
-    Ok(jobs)
+    let count = jobs.len();
+    queues.send_all(Queue::PlanUsers, jobs, Duration::ZERO).await?;
+    Ok(count)
 }
 
 /// Puts the job of the page behind this one on the queue, if there is one. Before this one is worked off: what goes wrong here

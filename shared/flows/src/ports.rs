@@ -31,8 +31,14 @@ pub struct PortError {
 
 #[async_trait]
 pub trait Queues: Debug + Send + Sync {
-    /// Puts a JSON body on a queue, delivered at least once after `delay` (at most 15 minutes).
-    async fn send(&self, queue: Queue, body: String, delay: Duration) -> Result<(), PortError>;
+    /// Puts JSON bodies on a queue, each delivered at least once after `delay` (at most 15 minutes). After an error any of them
+    /// may be on it.
+    async fn send_all(&self, queue: Queue, bodies: Vec<String>, delay: Duration) -> Result<(), PortError>;
+
+    /// Puts one on it.
+    async fn send(&self, queue: Queue, body: String, delay: Duration) -> Result<(), PortError> {
+        self.send_all(queue, vec![body], delay).await
+    }
 }
 
 /// A one-time schedule: at `at` (UTC, whole seconds) `body` goes to `queue`; it deletes itself afterwards.

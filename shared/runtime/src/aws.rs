@@ -12,6 +12,7 @@ use aws_sdk_sesv2::{
     error::{ProvideErrorMetadata, SdkError},
     types::{Body, Content, Destination, EmailContent, Message, MessageTag},
 };
+use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchRequestEntry};
 use ivy_flows::{
     Clock,
     ports::{Mail, Mailer, PortError, Queue, Queues, Timer, Timers},
@@ -23,12 +24,18 @@ use crate::config::{QueueConfig, TimerConfig};
 
 /// SQS delays a message for at most 15 minutes.
 const LONGEST_DELAY: Duration = Duration::from_secs(900);
+/// SQS takes this many messages in one request.
+const MOST_IN_A_BATCH: usize = 10;
 /// A timer whose time has passed fires this much later.
 const SOON: SignedDuration = SignedDuration::from_secs(2);
 
 fn port_error<E: ProvideErrorMetadata, R>(port: &'static str, error: &SdkError<E, R>) -> PortError {
     let reason = error.as_service_error().and_then(ProvideErrorMetadata::code).unwrap_or("no_answer");
     PortError { port, reason: reason.to_owned() }
+}
+
+fn unbuilt(port: &'static str) -> PortError {
+    PortError { port, reason: "the request cannot be built".to_owned() }
 }
 
 /// The function was started without this queue: a mistake in its binary, seen at its first use.
@@ -52,21 +59,35 @@ impl SqsQueues {
 
 #[async_trait]
 impl Queues for SqsQueues {
-    async fn send(&self, queue: Queue, body: String, delay: Duration) -> Result<(), PortError> {
+    async fn send_all(&self, queue: Queue, bodies: Vec<String>, delay: Duration) -> Result<(), PortError> {
         let url = self.config.url(queue).ok_or_else(|| out_of_reach("sqs", queue))?;
-        // Rounded up: early is wrong, a second late is not.
-        let delay = delay.min(LONGEST_DELAY);
-        let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-        self.client
-            .send_message()
-            .queue_url(url)
-            .message_body(body)
-            .delay_seconds(i32::try_from(seconds).unwrap_or(900))
-            .send()
-            .await
-            .map_err(|error| port_error("sqs", &error))?;
+        for batch in batches(bodies, delay)? {
+            let request = self.client.send_message_batch().queue_url(url).set_entries(Some(batch));
+            let answer = request.send().await.map_err(|error| port_error("sqs", &error))?;
+            refused(answer.failed())?;
+        }
         Ok(())
     }
+}
+
+fn batches(bodies: Vec<String>, delay: Duration) -> Result<Vec<Vec<SendMessageBatchRequestEntry>>, PortError> {
+    // Rounded up: early is wrong, a second late is not.
+    let delay = delay.min(LONGEST_DELAY);
+    let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+    let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
+    let entry = |(at, body): (usize, String)| {
+        let entry =
+            SendMessageBatchRequestEntry::builder().id(at.to_string()).message_body(body).delay_seconds(seconds);
+        entry.build().map_err(|_| unbuilt("sqs"))
+    };
+    let mut entries = bodies.into_iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?.into_iter();
+    let batch = || Some(entries.by_ref().take(MOST_IN_A_BATCH).collect::<Vec<_>>()).filter(|batch| !batch.is_empty());
+    Ok(std::iter::from_fn(batch).collect())
+}
+
+/// A batch is answered with success also when messages in it were refused.
+fn refused(failed: &[BatchResultErrorEntry]) -> Result<(), PortError> {
+    failed.first().map_or(Ok(()), |first| Err(PortError { port: "sqs", reason: first.code().to_owned() }))
 }
 
 /// The timers, on EventBridge Scheduler.
@@ -97,10 +118,10 @@ fn schedule_expression(at: Timestamp, now: Timestamp) -> String {
 impl Timers for SchedulerTimers {
     async fn set(&self, timer: Timer) -> Result<(), PortError> {
         let arn = self.config.arn(timer.queue).ok_or_else(|| out_of_reach("scheduler", timer.queue))?;
-        let unbuilt = |_| PortError { port: "scheduler", reason: "the request cannot be built".to_owned() };
-        let target =
-            Target::builder().arn(arn).role_arn(&self.config.role_arn).input(timer.body).build().map_err(unbuilt)?;
-        let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build().map_err(unbuilt)?;
+        let target = Target::builder().arn(arn).role_arn(&self.config.role_arn).input(timer.body).build();
+        let target = target.map_err(|_| unbuilt("scheduler"))?;
+        let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build();
+        let window = window.map_err(|_| unbuilt("scheduler"))?;
         let result = self
             .client
             .create_schedule()
@@ -209,6 +230,8 @@ fn mail_error_by_code(code: &str, status: u16) -> ProviderError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -219,6 +242,35 @@ mod tests {
         assert_eq!(schedule_expression(time("2026-11-23T07:30:00.001Z"), now), "at(2026-11-23T07:30:01)");
         assert_eq!(schedule_expression(time("2026-11-23T06:30:00Z"), now), "at(2026-11-23T07:00:02)");
         assert_eq!(schedule_expression(now, now), "at(2026-11-23T07:00:02)");
+    }
+
+    #[test]
+    fn a_batch_has_ten_messages_with_ids_of_their_own_and_a_delay_in_whole_seconds() {
+        let bodies: Vec<String> = (0..25).map(|at| format!("body {at}")).collect();
+        let batches = batches(bodies.clone(), Duration::from_millis(1_500)).unwrap();
+        assert_eq!(batches.iter().map(Vec::len).collect::<Vec<_>>(), [10, 10, 5]);
+        for batch in &batches {
+            let ids: BTreeSet<&str> = batch.iter().map(SendMessageBatchRequestEntry::id).collect();
+            assert_eq!(ids.len(), batch.len());
+        }
+        let entries: Vec<_> = batches.into_iter().flatten().collect();
+        assert!(entries.iter().all(|entry| entry.delay_seconds() == Some(2)));
+        assert_eq!(entries.iter().map(|entry| entry.message_body().to_owned()).collect::<Vec<_>>(), bodies);
+    }
+
+    #[test]
+    fn a_delay_has_sqs_s_most_and_no_messages_make_no_request() {
+        let longest = batches(vec!["{}".to_owned()], Duration::from_secs(3_600)).unwrap();
+        assert_eq!(longest[0][0].delay_seconds(), Some(900));
+        assert!(batches(Vec::new(), Duration::ZERO).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_message_of_a_batch_that_was_refused_is_an_error() {
+        let refusal =
+            BatchResultErrorEntry::builder().id("3").code("InternalError").sender_fault(false).build().unwrap();
+        assert_eq!(refused(&[refusal]).unwrap_err().to_string(), "sqs failed: InternalError");
+        assert!(refused(&[]).is_ok());
     }
 
     #[test]

@@ -151,7 +151,7 @@ async fn answer(
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let (status, text) = match target.split_once('.') {
         Some(("secretsmanager", _)) => (200, secret(&services.secret)),
-        Some(("AmazonSQS", _)) => (200, json!({"MessageId": "6f1d2c3b-4a59-4e68-8d77-3c2b1a09f8e7"}).to_string()),
+        Some(("AmazonSQS", _)) => (200, taken(&body)),
         Some((_, operation)) => run(&services.database, operation, &body),
         None if uri.path().starts_with("/schedules/") => (200, json!({"ScheduleArn": "arn:aws:scheduler"}).to_string()),
         None if uri.path().starts_with("/v2/email/") => (200, json!({"MessageId": "0100018f"}).to_string()),
@@ -165,6 +165,14 @@ async fn answer(
 fn secret(values: &str) -> String {
     let arn = "arn:aws:secretsmanager:eu-west-2:000000000000:secret:bench";
     json!({"ARN": arn, "Name": "bench", "VersionId": "1", "SecretString": values}).to_string()
+}
+
+/// Every message of a batch is taken.
+fn taken(body: &[u8]) -> String {
+    let batch: Value = serde_json::from_slice(body).unwrap_or_default();
+    let entries = batch["Entries"].as_array().map_or(&[][..], Vec::as_slice);
+    let taken = |entry: &Value| json!({"Id": entry["Id"], "MessageId": "6f1d2c3b-4a59-4e68-8d77-3c2b1a09f8e7", "MD5OfMessageBody": "99914b932bd37a50b983c5e7c90ae93b"});
+    json!({"Successful": entries.iter().map(taken).collect::<Vec<_>>(), "Failed": []}).to_string()
 }
 
 fn run(database: &Database, operation: &str, body: &[u8]) -> (u16, String) {
