@@ -16,7 +16,6 @@ use crate::{Client, Handset, Reply};
 pub struct Stack {
     pub file: StackFile,
     pub(crate) http: reqwest::Client,
-    pub(crate) lambda: aws_sdk_lambda::Client,
     table: aws_sdk_dynamodb::Client,
 }
 
@@ -29,16 +28,6 @@ impl Stack {
             .unwrap_or_else(|reason| panic!("These tests need a running stack: run `cargo stack`. ({reason})"));
         // Everything is on this machine; a proxy of the environment has no business with it.
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let lambda = {
-            use aws_sdk_lambda::config::{BehaviorVersion, Credentials, Region};
-            let config = aws_sdk_lambda::Config::builder()
-                .behavior_version(BehaviorVersion::latest())
-                .region(Region::new(file.region.clone()))
-                .endpoint_url(&file.emulator_url)
-                .credentials_provider(Credentials::new("test", "test", None, None, "stack"))
-                .build();
-            aws_sdk_lambda::Client::from_conf(config)
-        };
         let table = {
             use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
             let config = aws_sdk_dynamodb::Config::builder()
@@ -49,7 +38,7 @@ impl Stack {
                 .build();
             aws_sdk_dynamodb::Client::from_conf(config)
         };
-        Self { file, http, lambda, table }
+        Self { file, http, table }
     }
 
     /// A client of the API that nobody is signed in to, with an address of its own: limits count by address.
