@@ -5,7 +5,6 @@ use std::process::ExitCode;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     ivy_runtime::start::run(async |start| {
-        ivy_domain::replies::prepare();
         let keys = ivy_webhooks::twilio_status::TwilioKeys::of(start.secrets().twilio_auth_tokens()?);
         start.serve(ivy_webhooks::twilio_sms::router(keys).into()).await
     })

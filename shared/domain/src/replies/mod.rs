@@ -157,11 +157,6 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| Tables {
     hypothetical: Table::new(phrases::HYPOTHETICAL),
 });
 
-/// Indexes the tables before the first text comes, which belongs to a start and not to somebody's message.
-pub fn prepare() {
-    LazyLock::force(&TABLES);
-}
-
 /// The intent of a text.
 #[must_use]
 pub fn understand(text: &str) -> Intent {

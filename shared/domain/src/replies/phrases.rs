@@ -1,8 +1,9 @@
 //! What people say, as data: tables of phrases by what they mean, in the language of [`super::pattern`]. An order within a
 //! table means nothing; what beats what is decided in [`super::report`] and [`super::service`].
+//! `static`, since a `const` would be laid out anew for each use of it.
 
 /// Turns of phrase whose words mean something else here. What remains of the clause is read without them.
-pub(super) const IDIOMS: &[&str] = &[
+pub(super) static IDIOMS: &[&str] = &[
     "no rest for _ _?", "no rest day for me", "no rest day", "no rest days",
     "well done you/ivy/too/team/lads/everyone", "done deal", "no worries", "no problem/probs/prob/bother/stress",
     "not to worry", "no need to worry", "can not wait .. _? $", "can not wait", "can not complain",
@@ -63,7 +64,7 @@ pub(super) const IDIOMS: &[&str] = &[
 ];
 
 /// "Would not have", "not for nothing": the clause affirms although it denies.
-pub(super) const DENIED_QUITTING: &[&str] = &[
+pub(super) static DENIED_QUITTING: &[&str] = &[
     "did not ~quit", "have not ~quit", "never ~quit", "not ~quit", "did not give up", "never missed", "never skipped",
     "not skipping", "not skipped", "have not missed/skipped", "no skipping", "not a skip", "without skipping",
     "did not chicken", "was not skip", "not quitting", "not missing", "not bailing", "no me rendi", "no me lo salte",
@@ -72,7 +73,7 @@ pub(super) const DENIED_QUITTING: &[&str] = &[
 ];
 
 /// Something was done, if nothing to the left denies, defers or doubts it.
-pub(super) const DID: &[&str] = &[
+pub(super) static DID: &[&str] = &[
     "did it/that/this/so/my/the/mine/them/all/both/every/everything/our/today", "did a/an _? ~act",
     "did a/an ~act/full/whole/hour/class/quick/big/long/home/online/solid/great/good/extra/nice/lovely/proper/double/session/5k/wee/couple/decent/lap/run/hard",
     "did about? # ~unit/~act/of/sets/more/x/min/and/in/good/big", "did about? # $", "did # _? ~act", "did more than",
@@ -168,7 +169,7 @@ pub(super) const DID: &[&str] = &[
 ];
 
 /// Marks of the whole thing: with one of these a report of doing outweighs what was cut or skipped before.
-pub(super) const WHOLE_OF_IT: &[&str] = &[
+pub(super) static WHOLE_OF_IT: &[&str] = &[
     "finished", "completed", "complete", "did it", "did that", "did the whole/full/lot/rest/other", "other half",
     "the lot", "whole thing/lot/session/workout/run/way/hour/class/course/5k", "the whole", "all of it", "all done",
     "full session/thing/workout/hour/class/loop/course", "everything", "got it done", "done it", "is done",
@@ -178,7 +179,7 @@ pub(super) const WHOLE_OF_IT: &[&str] = &[
 ];
 
 /// Asked for outright: these make a time of whatever stands beside them.
-pub(super) const REQUEST: &[&str] = &[
+pub(super) static REQUEST: &[&str] = &[
     "can we", "could we", "can i", "could i", "check in/back", "how about", "what about", "make it", "do it",
     "instead", "let us", "shall we", "but can", "podemos", "mejor", "lo hago", "lo hare", "rather", "will do",
     "will go", "will try", "going at", "doing it", "call me", "text me", "ring me", "tomorrow", "to ~day", "~day",
@@ -186,7 +187,7 @@ pub(super) const REQUEST: &[&str] = &[
 ];
 
 /// On the brink of skipping: a call for help, not a report.
-pub(super) const URGE: &[&str] = &[
+pub(super) static URGE: &[&str] = &[
     "what is the point", "why am i even/doing/bothering", "why bother", "why do i bother", "done in $", "so done",
     "so over", "done with this/trying/it", "want to skip/bail/give/quit/miss/stop $", "want to skip/bail/quit",
     "wanting to skip", "let me skip/bail/quit/give/off", "tempted", "temptation",
@@ -213,7 +214,7 @@ pub(super) const URGE: &[&str] = &[
 ];
 
 /// Questions about what would happen: no report, whatever its words.
-pub(super) const HYPOTHETICAL: &[&str] = &[
+pub(super) static HYPOTHETICAL: &[&str] = &[
     "what happens", "^ what if", "^ does", "^ do i", "^ is .. matched", "if i skip", "if i miss", "if i do not",
     "would it count", "does it count", "do i text/say/reply/send", "que pasa si", "^ what does", "^ what do",
     "^ how do i", "^ how does", "^ how can i", "^ can i change",
@@ -221,7 +222,7 @@ pub(super) const HYPOTHETICAL: &[&str] = &[
 ];
 
 /// Something short of the whole.
-pub(super) const PART: &[&str] = &[
+pub(super) static PART: &[&str] = &[
     "half of", "half it",
     "half the/my/way/hearted/assed/done/only/a/session/workout/distance/effort/finished/complete/completed",
     "did half", "only half", "^ half $", "half $", "about half", "just half", "managed half", "half measures",
@@ -302,7 +303,7 @@ pub(super) const PART: &[&str] = &[
 ];
 
 /// Nothing was done, or will be today.
-pub(super) const DID_NOT: &[&str] = &[
+pub(super) static DID_NOT: &[&str] = &[
     "did not ~dov", "did not $", "did not i", "did nothing", "did none", "done nothing", "have done nothing",
     "did zero", "did fuck all", "did sod all", "did nowt", "done nowt",
     "have/had/has not done/been/gone/managed/had/got/worked/trained/exercised/run/made/bothered/moved/even/touched/opened/read/studied/any/it",
@@ -405,7 +406,7 @@ pub(super) const DID_NOT: &[&str] = &[
 ];
 
 /// Not done, and still to come.
-pub(super) const NOT_YET: &[&str] = &[
+pub(super) static NOT_YET: &[&str] = &[
     "not .. yet", "yet to", "not yet", "not right now", "not now", "not just yet", "not at the moment", "not for now",
     "not finished", "still not", "have not finished", "still to do", "still need to", "still have to", "still got to",
     "still on my list", "on the list", "still pending", "pending", "not until", "not till", "no not yet",
@@ -416,7 +417,7 @@ pub(super) const NOT_YET: &[&str] = &[
 ];
 
 /// In the middle of it, or about to be: neither done nor deferred.
-pub(super) const UNDERWAY: &[&str] = &[
+pub(super) static UNDERWAY: &[&str] = &[
     "started already", "just started", "i started", "already started", "have started", "starting now", "start now",
     "starting", "about to start/go/head/leave/do/begin/run/hit/get/workout/swim/set/train", "about to",
     "in the middle", "on my way", "on way", "on the way", "en route", "heading out .. door",
@@ -435,7 +436,7 @@ pub(super) const UNDERWAY: &[&str] = &[
     "~unit/~act to go",
 ];
 
-pub(super) const REST: &[&str] = &[
+pub(super) static REST: &[&str] = &[
     "rest day", "restday", "day off", "days off", "taking/take/took/have/having/need/getting today off",
     "^ today off", "a rest", "resting", "taking a breather", "to rest", "^ rest", "rest today", "rest tonight",
     "rest and", "active rest", "active recovery", "planned rest", "scheduled rest", "programmed rest", "rest .. day",
@@ -455,7 +456,7 @@ pub(super) const REST: &[&str] = &[
 ];
 
 /// Struggling, or asking for a push.
-pub(super) const STRUGGLE: &[&str] = &[
+pub(super) static STRUGGLE: &[&str] = &[
     "help me", "need .. help", "need a? hand", "want help", "can/could you help", "can/could u help", "please help",
     "help please", "^ help", "help $", "some help", "rescue", "save me", "sos", "need support", "need you",
     "need motivation/encouragement/a", "need some motivation/encouragement/push/support",
@@ -535,7 +536,7 @@ pub(super) const STRUGGLE: &[&str] = &[
 ];
 
 /// Requests that move something, and plans: with a time they reschedule.
-pub(super) const PLAN: &[&str] = &[
+pub(super) static PLAN: &[&str] = &[
     "will", "going to", "going", "shall", "planning", "plan", "plan to", "intend", "aiming", "aim", "hoping", "hope",
     "can we", "can i", "could we", "could i", "can you", "could you", "would", "shall we", "how about", "what about",
     "make it", "move", "shift", "push", "swap", "switch", "change", "instead", "let us", "let me", "say", "try",
@@ -556,7 +557,7 @@ pub(super) const PLAN: &[&str] = &[
 ];
 
 /// Requests that move the workout or the call and need no time.
-pub(super) const MOVE: &[&str] = &[
+pub(super) static MOVE: &[&str] = &[
     "reschedule", "rescheduling", "rescheduled", "postpone", "postponing", "rearrange", "move it",
     "move my/the/to/today/this", "move _ _? to", "shift it/to/my", "push it/to/back/my", "change the time",
     "change my time", "change it to", "change time", "different time", "another time", "another day", "other time",
@@ -577,7 +578,7 @@ pub(super) const MOVE: &[&str] = &[
 ];
 
 /// A time to come.
-pub(super) const WHEN: &[&str] = &[
+pub(super) static WHEN: &[&str] = &[
     "tomorrow", "tonight", "later", "at/by/around/about/from/for/after/til/till/before # pm/am/oclock?",
     "at/by/around/after/before/for #", "at/by/around/about/until half/quarter #", "half past #", "quarter past/to #",
     "quarter #", "half #", "# past #", "# pm/am/oclock", "make it #", "say #", "move/push/shift to #", "# instead",
@@ -598,7 +599,7 @@ pub(super) const WHEN: &[&str] = &[
 ];
 
 /// What places a clause in the past, and so is no time to come.
-pub(super) const PAST_MARK: &[&str] = &[
+pub(super) static PAST_MARK: &[&str] = &[
     "yesterday", "last night", "this morning before", "earlier", "ago", "was", "went", "had", "did", "got", "ran",
     "ended", "ayer", "anoche", "hace", "working late till", "until late", "already", "been", "slept", "woke",
     "stayed", "worked", "said", "told", "thought", "this morning", "were",
@@ -606,13 +607,13 @@ pub(super) const PAST_MARK: &[&str] = &[
 ];
 
 /// Hours that only say how long something else lasts.
-pub(super) const BUSY_UNTIL: &[&str] = &[
+pub(super) static BUSY_UNTIL: &[&str] = &[
     "working/work/meetings/meeting/shift/busy/class/classes/calls til/till/until", "at work til/till/until",
     "work til/till/until", "til/till/until late", "trabajo hasta",
 ];
 
 /// Requests to pause.
-pub(super) const PAUSE: &[&str] = &[
+pub(super) static PAUSE: &[&str] = &[
     "^ please? pause", "want/like/need to pause", "a pause", "on pause", "on hold", "hold off",
     "hold the/all/my calls/messages/everything", "hold everything", "hold calls", "hold .. until/till/til", "an op",
     "give me a? few/couple/# of? days/weeks", "give me a week", "give me a few", "need a few days", "need a break",
@@ -634,7 +635,7 @@ pub(super) const PAUSE: &[&str] = &[
 ];
 
 /// Reasons to pause, which are requests where nothing else is said.
-pub(super) const AWAY: &[&str] = &[
+pub(super) static AWAY: &[&str] = &[
     "^ can/could/would/will you/we/i/u please? pause",
     "pause calls/call/everything/my/it/things/me/for/until/till/til/this/all/the/messages/please/from/ivy/texts/reminders",
     "on holiday/holidays/vacation/vacay/leave/hols/honeymoon", "holiday until/till/til/for/from/next/this",
@@ -665,7 +666,7 @@ pub(super) const AWAY: &[&str] = &[
 ];
 
 /// That the pause is over.
-pub(super) const RESUME: &[&str] = &[
+pub(super) static RESUME: &[&str] = &[
     "unpause", "un pause", "resume", "resuming", "reactivate", "unmute", "restart", "^ i? am? back $", "^ i am back",
     "^ i am? back again/now/home/baby/in/ivy/and/from/early", "^ back on/in/again/now/home/baby/to/at",
     "back from .. holiday/holidays/vacation/trip/travels/travelling/abroad/hospital/honeymoon/leave/hols/italy/spain/france/away/surgery/break",
@@ -706,7 +707,7 @@ pub(super) const RESUME: &[&str] = &[
 ];
 
 /// What turns talk of coming back into something else.
-pub(super) const NOT_RESUME: &[&str] = &[
+pub(super) static NOT_RESUME: &[&str] = &[
     "back on ~day", "back on the #", "back on #", "back #", "back ~day", "back next", "back tomorrow",
     "until .. back", "till .. back", "til .. back", "when .. back", "once .. back", "back in #", "back in a",
     "feeling better about", "back at it tomorrow", "back at it ~day", "back to it tomorrow", "back to it ~day",
@@ -723,7 +724,7 @@ pub(super) const NOT_RESUME: &[&str] = &[
 ];
 
 /// Messages given back.
-pub(super) const START: &[&str] = &[
+pub(super) static START: &[&str] = &[
     "^ start $", "^ start please", "^ please start $", "unstop", "resubscribe", "subscribe me", "re subscribe",
     "^ subscribe", "want to subscribe", "like to subscribe", "subscribe again", "opt me? back? in", "opt back in",
     "opting in", "opted out by", "start messages/texts/messaging/texting/sending/notifications/whatsapp",
@@ -748,7 +749,7 @@ pub(super) const START: &[&str] = &[
 ];
 
 /// Free words that ask to be left alone.
-pub(super) const STOP: &[&str] = &[
+pub(super) static STOP: &[&str] = &[
     "stop ~ing", "stop for .. ~span", "stop until _", "stop till _",
     "stop the/these/those/all/your/any/my/with/sending ~ing? ~msg", "stop ~msg", "stop all ~msg", "stop all",
     "stop everything", "stop these", "stop this", "stop sending", "stop with the", "stop the ~msg",
@@ -816,7 +817,7 @@ pub(super) const STOP: &[&str] = &[
 ];
 
 /// What makes a word of stopping mean something else: left of it, the runner who stops; "stop by"; the one who never stops.
-pub(super) const NOT_STOP: &[&str] = &[
+pub(super) static NOT_STOP: &[&str] = &[
     "stop by", "stop at", "stop off", "stop for coffee/lunch/petrol/water/breath", "stop in", "stopped", "stopping",
     "do not stop", "did not stop", "not stop", "never stop", "to stop at/after/halfway/early/running/for",
     "had to stop", "wanted to stop", "want to stop at", "nearly stop", "the stop", "a stop", "stop smiling",
@@ -834,7 +835,7 @@ pub(super) const NOT_STOP: &[&str] = &[
 ];
 
 /// A limit of time: "stop calling me until monday" is a pause.
-pub(super) const LIMIT: &[&str] = &[
+pub(super) static LIMIT: &[&str] = &[
     "until _", "till _", "til _", "for a few .. days/weeks/hour",
     "for a/the/this/next/one/two/three/four/couple/few/# .. ~span", "for #", "for a bit/while", "for now",
     "for today", "for tonight", "for the day/weekend/week/month/moment/rest/holidays/next",
@@ -846,13 +847,13 @@ pub(super) const LIMIT: &[&str] = &[
     "de momento", "manana",
 ];
 
-pub(super) const FOR_GOOD: &[&str] = &[
+pub(super) static FOR_GOOD: &[&str] = &[
     "for good", "forever", "for ever", "permanently", "until further complaints", "ever again", "para siempre",
     "nunca mas", "until i die", "altogether", "completely",
 ];
 
 /// Questions about the user's own standing.
-pub(super) const STATUS: &[&str] = &[
+pub(super) static STATUS: &[&str] = &[
     "my? streak check", "streak check", "check my? streak/progress/stats/status",
     "what is my .. streak/score/scores/total/progress/status/balance/impact/stats/tally/count/record/average/wallet",
     "what are my .. scores/stats/numbers/totals/figures", "what is my streak", "my streak is? at",
@@ -903,7 +904,7 @@ pub(super) const STATUS: &[&str] = &[
 ];
 
 /// Talk about the service or the world that would otherwise look like a report or a request.
-pub(super) const QUESTION: &[&str] = &[
+pub(super) static QUESTION: &[&str] = &[
     "^ what happens", "^ what if", "^ what does", "^ what do", "^ what should", "^ what did", "^ what time",
     "^ what is the? _", "^ what are", "^ what was", "^ what about _ charity", "^ when is", "^ when are", "^ when do",
     "^ when does", "^ when will", "^ when should", "^ how do", "^ how does", "^ how can", "^ how much does",
@@ -923,7 +924,7 @@ pub(super) const QUESTION: &[&str] = &[
 ];
 
 /// All tables of patterns.
-pub(super) const TABLES_OF_PATTERNS: &[&[&str]] = &[
+pub(super) static TABLES_OF_PATTERNS: &[&[&str]] = &[
     IDIOMS, DENIED_QUITTING, DID, WHOLE_OF_IT, PART, DID_NOT, NOT_YET, UNDERWAY, REST, STRUGGLE, PLAN, MOVE, REQUEST,
     URGE, HYPOTHETICAL, AWAY, WHEN, PAST_MARK, BUSY_UNTIL, PAUSE, RESUME, NOT_RESUME, START, STOP, NOT_STOP, LIMIT,
     FOR_GOOD, STATUS, QUESTION,

@@ -1,11 +1,11 @@
 //! Words, as data: their spellings, the classes that patterns name, and the lists that stand around them. Phrases are in
 //! [`super::phrases`]. All are compared with words as [`super::normalise`] leaves them: lower case, no accents, contractions
-//! written out ("didn't" is "did not").
+//! written out ("didn't" is "did not"). `static`, since a `const` would be laid out anew for each use of it.
 
 use super::phrases;
 
 /// Emoji that say something. Those that only colour a message (👍, 🙏, ❤, 😂) are not here.
-pub(super) const EMOJI: &[(char, &str)] = &[
+pub(super) static EMOJI: &[(char, &str)] = &[
     ('✅', "emojitick"), ('✔', "emojitick"), ('☑', "emojitick"), ('💪', "emojidone"), ('🏆', "emojidone"),
     ('🥇', "emojidone"), ('🏅', "emojidone"), ('🎯', "emojitick"), ('🎉', "emojidone"), ('🙌', "emojidone"),
     ('💯', "emojitick"), ('🏁', "emojitick"), ('❌', "emojino"), ('✖', "emojino"), ('👎', "emojino"), ('🙅', "emojino"),
@@ -17,7 +17,7 @@ pub(super) const EMOJI: &[(char, &str)] = &[
 ];
 
 /// Short forms, contractions without their apostrophe, and misspellings that no rule reaches.
-pub(super) const SPELLINGS: &[(&str, &str)] = &[
+pub(super) static SPELLINGS: &[(&str, &str)] = &[
     ("i'll", "i will"), ("it's", "it is"), ("that's", "that is"), ("let's", "let us"), ("what's", "what is"),
     ("who's", "who is"), ("how's", "how is"), ("where's", "where is"), ("when's", "when is"), ("there's", "there is"),
     ("here's", "here is"), ("how'm", "how am"), ("she's", "she is"), ("he's", "he is"), ("its", "it is"),
@@ -96,7 +96,7 @@ pub(super) const SPELLINGS: &[(&str, &str)] = &[
 ];
 
 /// Words written apart that are one, after [`SPELLINGS`].
-pub(super) const JOINED: &[(&str, &str)] = &[
+pub(super) static JOINED: &[(&str, &str)] = &[
     ("work out", "workout"), ("working out", "exercising"), ("re schedule", "reschedule"),
     ("re subscribe", "resubscribe"), ("un pause", "unpause"), ("un subscribe", "unsubscribe"),
     ("half way", "halfway"), ("half an hour", "30 minute"), ("half hour", "30 minute"),
@@ -109,7 +109,7 @@ pub(super) const JOINED: &[(&str, &str)] = &[
 ];
 
 /// Words toward which typing errors are mended.
-pub(super) const KEYWORDS: &[&str] = &[
+pub(super) static KEYWORDS: &[&str] = &[
     "done", "stop", "skip", "help", "start", "rest", "pause", "later", "half", "tired", "today", "skipped",
     "skipping", "finished", "finish", "completed", "complete", "tomorrow", "tonight", "reschedule", "postpone",
     "unsubscribe", "subscribe", "resubscribe", "cancel", "resume", "partial", "partially", "streak", "status",
@@ -123,7 +123,7 @@ pub(super) const KEYWORDS: &[&str] = &[
 ];
 
 /// Words that are near a keyword and mean something else.
-pub(super) const NOT_TYPOS: &[&str] = &[
+pub(super) static NOT_TYPOS: &[&str] = &[
     "step", "stops", "shop", "stow", "slop", "ship", "slip", "skin", "skips", "dome", "dine", "dons", "gone", "bone",
     "none", "tone", "zone", "one", "held", "helps", "hello", "heap", "helped", "smart", "stare", "stark", "starts",
     "tart", "past", "test", "best", "nest", "west", "reset", "rests", "pauses", "paused", "cause", "layer", "late",
@@ -147,7 +147,7 @@ pub(super) const NOT_TYPOS: &[&str] = &[
 ];
 
 /// Verbs that follow "I will"; "ill" before one of them is that.
-pub(super) const AFTER_WILL: &[&str] = &[
+pub(super) static AFTER_WILL: &[&str] = &[
     "be", "do", "go", "get", "have", "try", "skip", "make", "take", "give", "finish", "start", "run", "pass", "call",
     "text", "let", "see", "come", "catch", "aim", "hit", "head", "rest", "move", "train", "just", "probably",
     "definitely", "def", "still", "not", "never", "stop", "sort", "pop", "swim", "walk", "read", "study",
@@ -155,45 +155,45 @@ pub(super) const AFTER_WILL: &[&str] = &[
 ];
 
 /// Words that begin another statement.
-pub(super) const TURNS: &[&str] = &[
+pub(super) static TURNS: &[&str] = &[
     "but", "however", "though", "although", "tho", "pero", "aunque", "sino", "hence", "therefore",
     "whereas",
 ];
 
 /// Words that begin a reason.
-pub(super) const BECAUSE: &[&str] = &[
+pub(super) static BECAUSE: &[&str] = &[
     "because", "porque",
 ];
 
 /// "and" parts statements only before these.
-pub(super) const AFTER_AND: &[&str] = &[
+pub(super) static AFTER_AND: &[&str] = &[
     "i", "then", "did", "went", "ran", "skipped", "finished", "am", "will", "have", "had", "now", "not", "going",
     "done", "fell", "missed", "forgot", "completed", "got", "is", "it", "could", "can", "just", "actually", "still",
 ];
 
 /// "so" parts statements only before these: "so tired" is none.
-pub(super) const AFTER_SO: &[&str] = &[
+pub(super) static AFTER_SO: &[&str] = &[
     "i", "no", "did", "done", "skip", "skipping", "skipped", "not", "we", "taking", "going", "it", "that", "could",
     "have", "will", "resting", "today", "can", "just", "went", "only", "missed", "yes", "half", "maybe", "please",
     "call", "stop", "rest", "tomorrow", "later",
     "need", "moving", "pushing", "leaving", "gonna", "nothing",
 ];
 
-pub(super) const NUMBERS: &[&str] = &[
+pub(super) static NUMBERS: &[&str] = &[
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "fifteen",
     "twenty", "thirty", "forty", "fifty", "ninety", "hundred", "thousand", "uno", "dos", "tres", "cuatro", "cinco",
     "seis", "siete", "ocho", "nueve", "diez", "doce", "quince", "veinte", "treinta", "couple",
 ];
 
 /// The values of [`NUMBERS`] that can be a score.
-pub(super) const SCORES: &[(&str, u8)] = &[
+pub(super) static SCORES: &[(&str, u8)] = &[
     ("one", 1), ("two", 2), ("three", 3), ("four", 4), ("five", 5), ("six", 6), ("seven", 7), ("eight", 8),
     ("nine", 9), ("ten", 10), ("uno", 1), ("dos", 2), ("tres", 3), ("cuatro", 4), ("cinco", 5), ("seis", 6),
     ("siete", 7), ("ocho", 8), ("nueve", 9), ("diez", 10),
 ];
 
 /// Classes of words that patterns name with a tilde.
-pub(super) const CLASSES: &[(&str, &[&str])] = &[
+pub(super) static CLASSES: &[(&str, &[&str])] = &[
     // What Ivy's users set out to do: sport first, and reading, study, meditation, sleep.
     ("act", &[
         "workout", "run", "runs", "gym", "session", "sesh", "training", "exercise", "exercises", "walk", "walking",
@@ -322,7 +322,7 @@ pub(super) const CLASSES: &[(&str, &[&str])] = &[
 ];
 
 /// Words that add nothing to a message that is otherwise one word: taken off before whole messages are compared.
-pub(super) const COURTESY: &[&str] = &[
+pub(super) static COURTESY: &[&str] = &[
     "please", "thanks", "ivy", "hi", "hey", "hello", "ok", "mate", "pal", "sorry", "lol", "haha", "tbh", "x", "xx",
     "xxx", "coach", "sir", "madam", "maam", "mam", "boss", "bro", "buddy", "dude", "love", "man", "oh", "um", "er",
     "erm", "uh", "ah", "yo", "just", "gracias", "hola", "porfavor", "today", "i", "and", "yaar", "bhai", "ji", "the",
@@ -331,22 +331,22 @@ pub(super) const COURTESY: &[&str] = &[
 ];
 
 /// Words by which a pause is for illness, or for being away. Whole ones.
-pub(super) const PAUSE_SICK: &[&str] = &[
+pub(super) static PAUSE_SICK: &[&str] = &[
     "sick", "ill", "illness", "flu", "unwell", "poorly", "hospital", "hospitalised", "hospitalized", "enfermo", "enferma",
 ];
-pub(super) const PAUSE_TRAVELING: &[&str] = &[
+pub(super) static PAUSE_TRAVELING: &[&str] = &[
     "holiday", "holidays", "travel", "travels", "travelling", "traveling", "vacation", "vacations", "abroad", "trip",
     "trips", "vacaciones", "viaje", "viajes",
 ];
 
 /// What carriers act on; alone it unsubscribes at once. "Alto", "parar" and "baja" are what Spanish speakers send.
-pub(super) const STOP_WORDS: &[&str] = &[
+pub(super) static STOP_WORDS: &[&str] = &[
     "stop", "stop all", "unsubscribe", "cancel", "end", "quit", "revoke", "opt out", "alto", "parar", "pare", "baja",
     "cancelar", "unsubscribe me", "unsubscribe all", "stop stop", "cancel all", "end all", "detener", "basta",
 ];
 
 /// Whole messages by intent, in the words that remain without [`COURTESY`].
-pub(super) const WHOLE: &[(&str, &[&str])] = &[
+pub(super) static WHOLE: &[(&str, &[&str])] = &[
     ("start", &[
         "start", "unstop", "subscribe", "opt in", "resubscribe", "alta", "iniciar", "comenzar", "suscribirme",
         "suscribir", "empezar", "subscribe me", "sign me up", "sign up",
@@ -411,34 +411,34 @@ pub(super) const WHOLE: &[(&str, &[&str])] = &[
 ];
 
 /// The same, but only directly to the left: "to be done", "get it done", "nearly done".
-pub(super) const NEAR: &[&str] = &[
+pub(super) static NEAR: &[&str] = &[
     "be", "being", "get", "getting", "gets", "half", "nearly", "almost", "casi",
 ];
 
 /// What puts a part into the future.
-pub(super) const PART_AHEAD: &[&str] = &[
+pub(super) static PART_AHEAD: &[&str] = &[
     "will", "going", "shall", "might", "should", "can", "would", "want", "plan", "planning", "if", "need", "hope",
     "hoping", "let", "voy", "quiero", "may", "try", "trying", "could",
 ];
 
 /// What people put around a keyword for carriers and still mean the keyword.
-pub(super) const POLITE: &[&str] = &[
+pub(super) static POLITE: &[&str] = &[
     "please", "thanks", "ivy", "hi", "hey", "hello", "ok", "sorry", "now", "sir", "madam", "por", "favor", "gracias",
     "hola", "dear", "all", "ya",
 ];
 
 /// Someone else's deeds, and other talk in the words of reports.
-pub(super) const NOT_MINE: &[&str] = &[
+pub(super) static NOT_MINE: &[&str] = &[
     "you", "he", "she", "they", "who", "mum", "mom", "dad", "wife", "husband", "partner", "son", "daughter", "friend",
     "boss", "team", "arsenal", "united", "everyone", "nobody", "somebody", "someone", "people", "charity", "app",
     "phone", "battery", "knee", "ankle", "hamstring", "calf", "alarm", "work", "ivy",
 ];
 
 /// Persons who are not the writer.
-pub(super) const OTHERS: &[&str] = &["he", "she", "they", "you", "who"];
+pub(super) static OTHERS: &[&str] = &["he", "she", "they", "you", "who"];
 
 /// Past forms that report no deed.
-pub(super) const NO_DEED: &[&str] = &[
+pub(super) static NO_DEED: &[&str] = &[
     "skipped", "missed", "bailed", "ditched", "cancelled", "canceled", "needed", "wanted", "planned", "supposed",
     "tired", "moved", "delayed", "postponed", "asked", "bored", "stressed", "interested", "scheduled", "booked",
     "promised", "hoped", "intended", "decided", "closed", "started", "stopped", "failed", "avoided", "scrapped",
@@ -450,7 +450,7 @@ pub(super) const NO_DEED: &[&str] = &[
 ];
 
 /// Words to the left of a report that put it into the future, or into the realm of wishes.
-pub(super) const AHEAD: &[&str] = &[
+pub(super) static AHEAD: &[&str] = &[
     "will", "going", "shall", "would", "should", "might", "may", "must", "need", "needs", "want", "wants", "wanted",
     "hope", "hoping", "plan", "planning", "planned", "try", "trying", "if", "once", "when", "until", "till", "til",
     "let", "can", "wish", "have-to", "promise", "aim", "aiming", "expect", "could", "tomorrow", "later", "supposed",
@@ -459,21 +459,21 @@ pub(super) const AHEAD: &[&str] = &[
 ];
 
 /// Words to the left of a report that deny it.
-pub(super) const DENIES: &[&str] = &[
+pub(super) static DENIES: &[&str] = &[
     "not", "never", "no", "nothing", "hardly", "barely", "without", "nor", "neither", "failed", "unable", "nobody",
     "none", "forgot", "nunca", "tampoco", "sin", "ni", "zero",
 ];
 
-pub(super) const YES: &[&str] = &[
+pub(super) static YES: &[&str] = &[
     "yes", "si", "affirmative", "claro",
 ];
 
-pub(super) const NO: &[&str] = &[
+pub(super) static NO: &[&str] = &[
     "no", "negative",
 ];
 
 /// Words around a score.
-pub(super) const AROUND_SCORE: &[&str] = &[
+pub(super) static AROUND_SCORE: &[&str] = &[
     "a", "an", "about", "i", "would", "say", "is", "it", "at", "energy", "mood", "confidence", "health", "level",
     "levels", "my", "am", "feel", "feeling", "like", "probably", "maybe", "perhaps", "solid", "today", "out", "of",
     "tbh", "guess", "think", "put", "myself", "rate", "give", "only", "just", "the", "score", "currently", "call",
@@ -496,12 +496,12 @@ pub(super) const AROUND_SCORE: &[&str] = &[
 ];
 
 /// Words that make a number of the same clause a score.
-pub(super) const SCORE_FRAMES: &[&str] = &[
+pub(super) static SCORE_FRAMES: &[&str] = &[
     "say", "about", "feeling", "feel", "energy", "mood", "solid", "maybe", "rate", "give", "like", "probably",
 ];
 
 /// Words that may stand beside a time in a message that says nothing else.
-pub(super) const AROUND_TIME: &[&str] = &[
+pub(super) static AROUND_TIME: &[&str] = &[
     "a", "an", "the", "at", "by", "in", "on", "to", "for", "of", "ok", "please", "ivy", "hi", "hey", "thanks",
     "sorry", "maybe", "probably", "perhaps", "say", "is", "it", "that", "good", "fine", "best", "better", "ish", "pm",
     "am", "oclock", "past", "half", "quarter", "around", "about", "just", "bit", "yes", "no", "or", "and", "then",
@@ -519,39 +519,39 @@ pub(super) const AROUND_TIME: &[&str] = &[
 ];
 
 /// Whole messages that ask to stop and are no keyword.
-pub(super) const STOP_IT: &[&str] = &[
+pub(super) static STOP_IT: &[&str] = &[
     "stop it", "just stop", "just stop it", "stop it now", "stop it please", "please stop it", "stop this", "enough", "enough stop", "stop it all",
 ];
 /// Words that make talk of coming back one about Ivy's calls.
-pub(super) const ABOUT_CALLS: &[&str] = &[
+pub(super) static ABOUT_CALLS: &[&str] = &[
     "call", "calls", "calling", "ringing", "ring", "pause", "resume", "restart", "unpause", "continue", "llamadas", "pausa", "continuar", "reanudar", "holiday",
     "vacation",
 ];
-pub(super) const BY_MISTAKE: &[&str] = &["accident", "mistake", "accidentally"];
-pub(super) const STOPPED: &[&str] = &["stop", "unsubscribe", "cancel", "opt", "opted"];
+pub(super) static BY_MISTAKE: &[&str] = &["accident", "mistake", "accidentally"];
+pub(super) static STOPPED: &[&str] = &["stop", "unsubscribe", "cancel", "opt", "opted"];
 /// To the left of "texting me again": no start.
-pub(super) const NOT_AGAIN: &[&str] = &["not", "never", "stop", "no", "quit", "deja", "dejen"];
+pub(super) static NOT_AGAIN: &[&str] = &["not", "never", "stop", "no", "quit", "deja", "dejen"];
 
-pub(super) const SCOPE_CALLS: &[&str] = &[
+pub(super) static SCOPE_CALLS: &[&str] = &[
     "call", "calls", "calling", "phone", "phoning", "ring", "ringing", "rings", "voice", "llamadas", "llamada",
     "llamar", "llamarme", "phonecalls",
 ];
 
-pub(super) const SCOPE_MESSAGES: &[&str] = &[
+pub(super) static SCOPE_MESSAGES: &[&str] = &[
     "text", "texts", "texting", "message", "messages", "messaging", "whatsapp", "whatsapping", "notifications",
     "chat", "mensajes", "mensaje", "textos", "escribirme", "reminders", "writing",
 ];
 
-pub(super) const SCOPE_EVERYTHING: &[&str] = &[
+pub(super) static SCOPE_EVERYTHING: &[&str] = &[
     "both", "everything", "all", "every", "lot", "whole", "all of it", "anything", "todo", "ambos", "ambas", "todas",
     "todos", "entire", "contact", "contacting", "alone", "stop", "dos",
 ];
 
 /// "All" before one of these asks for nothing.
-pub(super) const WELL: &[&str] = &["good", "fine", "ok", "well", "great", "right"];
+pub(super) static WELL: &[&str] = &["good", "fine", "ok", "well", "great", "right"];
 
 /// Beside one of these, "all of it" tells of a workout.
-pub(super) const DONE_WITH_IT: &[&str] = &["did", "done", "finished", "completed", "went", "ran", "managed", "smashed", "hice"];
+pub(super) static DONE_WITH_IT: &[&str] = &["did", "done", "finished", "completed", "went", "ran", "managed", "smashed", "hice"];
 
 /// The words of a class; an unknown name is a class of nothing, which a test excludes.
 pub(super) fn class(name: &str) -> &'static [&'static str] {
