@@ -409,9 +409,9 @@ fn clock_at(words: &Words, at: usize, day_named: bool) -> Option<(Clock, usize)>
         };
     }
     // "18:30", "7:15", "18.30", "1830".
-    if let Some(hours) = word.find([':', '.']) {
+    if let Some(mark) = word.find([':', '.']) {
         let time = clock_digits(word)?;
-        let shown = hours == 2 || time.hour() == 0;
+        let shown = mark == 2 || time.hour() == 0;
         return match half_of_day(words, at + 1) {
             Some(_) => dial(time.hour(), time.minute(), 1),
             None if shown => Some((Clock::Exact(time), 1)),

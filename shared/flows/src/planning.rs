@@ -78,7 +78,7 @@ pub async fn plan_day(hour: Timestamp, queues: &dyn Queues) -> Result<usize, Err
 /// Puts a job on the queue for the first page of each shard of these zones; how many there were.
 pub(crate) async fn begin_pages(
     queues: &dyn Queues,
-    zones: impl IntoIterator<Item = (Zone, Date), IntoIter: Send> + Send,
+    zones: impl IntoIterator<Item = (Zone, Date)> + Send,
     job: impl Fn(Zone, u64, Date) -> PlanJob + Send,
 ) -> Result<usize, Error> {
     let mut jobs = Vec::new();

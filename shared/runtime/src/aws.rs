@@ -26,6 +26,8 @@ use crate::config::{QueueConfig, TimerConfig};
 const LONGEST_DELAY: Duration = Duration::from_secs(900);
 /// SQS takes this many messages in one request.
 const MOST_IN_A_BATCH: usize = 10;
+/// Before what SQS refused for a reason of its own is sent again, as often as the SDK sends a request.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_millis(400)];
 /// A timer whose time has passed fires this much later.
 const SOON: SignedDuration = SignedDuration::from_secs(2);
 
@@ -62,32 +64,52 @@ impl Queues for SqsQueues {
     async fn send_all(&self, queue: Queue, bodies: Vec<String>, delay: Duration) -> Result<(), PortError> {
         let url = self.config.url(queue).ok_or_else(|| out_of_reach("sqs", queue))?;
         for batch in batches(bodies, delay)? {
-            let request = self.client.send_message_batch().queue_url(url).set_entries(Some(batch));
-            let answer = request.send().await.map_err(|error| port_error("sqs", &error))?;
-            refused(answer.failed())?;
+            let mut batch = batch;
+            let mut pauses = PAUSES.into_iter();
+            while !batch.is_empty() {
+                let request = self.client.send_message_batch().queue_url(url).set_entries(Some(batch.clone()));
+                let answer = request.send().await.map_err(|error| port_error("sqs", &error))?;
+                batch = refused(batch, answer.failed(), pauses.len() > 0)?;
+                if let Some(pause) = pauses.next().filter(|_| !batch.is_empty()) {
+                    tokio::time::sleep(pause).await;
+                }
+            }
         }
         Ok(())
     }
 }
 
+/// The requests that bodies make, in their order.
 fn batches(bodies: Vec<String>, delay: Duration) -> Result<Vec<Vec<SendMessageBatchRequestEntry>>, PortError> {
     // Rounded up: early is wrong, a second late is not.
     let delay = delay.min(LONGEST_DELAY);
     let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-    let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
-    let entry = |(at, body): (usize, String)| {
+    let seconds = i32::try_from(seconds).unwrap_or(900);
+    let mut batches: Vec<Vec<SendMessageBatchRequestEntry>> = Vec::new();
+    for (at, body) in bodies.into_iter().enumerate() {
         let entry =
             SendMessageBatchRequestEntry::builder().id(at.to_string()).message_body(body).delay_seconds(seconds);
-        entry.build().map_err(|_| unbuilt("sqs"))
-    };
-    let mut entries = bodies.into_iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?.into_iter();
-    let batch = || Some(entries.by_ref().take(MOST_IN_A_BATCH).collect::<Vec<_>>()).filter(|batch| !batch.is_empty());
-    Ok(std::iter::from_fn(batch).collect())
+        let entry = entry.build().map_err(|_| unbuilt("sqs"))?;
+        match batches.last_mut().filter(|batch| batch.len() < MOST_IN_A_BATCH) {
+            Some(batch) => batch.push(entry),
+            None => batches.push(vec![entry]),
+        }
+    }
+    Ok(batches)
 }
 
-/// A batch is answered with success also when messages in it were refused.
-fn refused(failed: &[BatchResultErrorEntry]) -> Result<(), PortError> {
-    failed.first().map_or(Ok(()), |first| Err(PortError { port: "sqs", reason: first.code().to_owned() }))
+/// What of a batch is to be sent again: its answer is a success also when messages in it were refused, and the SDK repeats none of
+/// them. An error for what would be refused again, and where nothing is to be repeated any more.
+fn refused(
+    mut batch: Vec<SendMessageBatchRequestEntry>,
+    failed: &[BatchResultErrorEntry],
+    again: bool,
+) -> Result<Vec<SendMessageBatchRequestEntry>, PortError> {
+    if let Some(entry) = failed.iter().find(|entry| entry.sender_fault() || !again) {
+        return Err(PortError { port: "sqs", reason: entry.code().to_owned() });
+    }
+    batch.retain(|entry| failed.iter().any(|failed| failed.id() == entry.id()));
+    Ok(batch)
 }
 
 /// The timers, on EventBridge Scheduler.
@@ -259,18 +281,35 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_has_sqs_s_most_and_no_messages_make_no_request() {
+    fn a_delay_is_no_longer_than_sqs_takes() {
         let longest = batches(vec!["{}".to_owned()], Duration::from_secs(3_600)).unwrap();
         assert_eq!(longest[0][0].delay_seconds(), Some(900));
+    }
+
+    #[test]
+    fn no_messages_make_no_request() {
         assert!(batches(Vec::new(), Duration::ZERO).unwrap().is_empty());
     }
 
     #[test]
-    fn a_message_of_a_batch_that_was_refused_is_an_error() {
-        let refusal =
-            BatchResultErrorEntry::builder().id("3").code("InternalError").sender_fault(false).build().unwrap();
-        assert_eq!(refused(&[refusal]).unwrap_err().to_string(), "sqs failed: InternalError");
-        assert!(refused(&[]).is_ok());
+    fn of_a_batch_only_what_sqs_could_not_take_is_sent_again_and_not_for_ever() {
+        let batch = || batches((0..4).map(|at| at.to_string()).collect(), Duration::ZERO).unwrap().remove(0);
+        let failed = |id: &str, code: &str, sender_fault| {
+            BatchResultErrorEntry::builder().id(id).code(code).sender_fault(sender_fault).build().unwrap()
+        };
+        let bodies = |batch: Vec<SendMessageBatchRequestEntry>| {
+            batch.iter().map(|entry| entry.message_body().to_owned()).collect::<Vec<_>>()
+        };
+        let busy = failed("2", "InternalError", false);
+        assert!(refused(batch(), &[], true).unwrap().is_empty());
+        assert_eq!(bodies(refused(batch(), std::slice::from_ref(&busy), true).unwrap()), ["2"]);
+        let over = refused(batch(), std::slice::from_ref(&busy), false).unwrap_err();
+        assert_eq!(over.to_string(), "sqs failed: InternalError");
+        let ours = failed("3", "InvalidMessageContents", true);
+        assert_eq!(
+            refused(batch(), &[busy, ours], true).unwrap_err().to_string(),
+            "sqs failed: InvalidMessageContents"
+        );
     }
 
     #[test]

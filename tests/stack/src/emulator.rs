@@ -1,6 +1,6 @@
 //! What an operator of the account sees: invocations, schedules, queues, logs.
 //!
-//! A few plain requests do for it, where an SDK is minutes of every build. The emulator reads the service from a signature's
+//! A few plain requests do for it, where an SDK for each service would be minutes of every build. The emulator reads the service from a signature's
 //! scope and does not check the signature, so these carry the scope only.
 
 use jiff::Timestamp;

@@ -152,9 +152,12 @@ fn spell_out(word: &str) -> Vec<String> {
         return words;
     }
     // "goin", "skippin".
-    let whole = (released.len() > 4 && released.ends_with("in")).then(|| format!("{released}g"));
-    let meant = whole.filter(|whole| words::is_known(whole)).or_else(|| mended(&released).map(str::to_owned));
-    vec![meant.filter(|_| !words::is_known(&released)).unwrap_or(released)]
+    let whole = (released.len() > 3 && released.ends_with("in")).then(|| format!("{released}g"));
+    let mended = mended(&released);
+    if (whole.is_none() && mended.is_none()) || words::is_known(&released) {
+        return vec![released];
+    }
+    vec![whole.filter(|whole| words::is_known(whole)).or_else(|| mended.map(str::to_owned)).unwrap_or(released)]
 }
 
 fn spelled(word: &str) -> Option<Vec<String>> {

@@ -38,7 +38,7 @@ impl Pattern {
         starts.filter_map(move |from| self.end(self.items, words, from).map(|to| Span { from, to }))
     }
 
-    fn end(self, items: &str, words: &[String], at: usize) -> Option<usize> {
+    fn end(self, items: &'static str, words: &[String], at: usize) -> Option<usize> {
         if items.is_empty() {
             return (!self.to_end || at == words.len()).then_some(at);
         }
@@ -46,62 +46,67 @@ impl Pattern {
         if item == ".." {
             return (0..=4).filter(|gap| at + gap <= words.len()).find_map(|gap| self.end(rest, words, at + gap));
         }
-        let (choices, optional) = choices(item);
+        let (mut choices, optional) = choices(item);
         words
             .get(at)
-            .filter(|word| choices.split('/').any(|choice| takes(choice, word)))
+            .filter(|word| choices.any(|choice| choice.takes(word)))
             .and_then(|_| self.end(rest, words, at + 1))
             .or_else(|| if optional { self.end(rest, words, at) } else { None })
+    }
+
+    /// The item that must be there and has the fewest words, if one names its words.
+    fn narrowest(self) -> Option<&'static str> {
+        let mut narrowest: Option<(usize, &str)> = None;
+        for item in self.items.split(' ').filter(|item| *item != "..") {
+            let (choices, optional) = choices(item);
+            match choices.map(|choice| choice.words().map(<[_]>::len)).sum::<Option<usize>>() {
+                Some(1) if !optional => return Some(item),
+                Some(count) if !optional && narrowest.is_none_or(|(least, _)| count < least) => {
+                    narrowest = Some((count, item));
+                }
+                _ => {}
+            }
+        }
+        narrowest.map(|(_, item)| item)
     }
 }
 
 /// The choices of an item, and whether all of them may be missing.
-fn choices(item: &str) -> (&str, bool) {
-    item.strip_suffix('?').map_or((item, false), |choices| (choices, true))
+fn choices(item: &'static str) -> (impl Iterator<Item = Choice>, bool) {
+    let named = item.strip_suffix('?');
+    let choices = named.unwrap_or(item).split('/').map(|choice| match choice {
+        "#" => Choice::Number,
+        "_" => Choice::Any,
+        choice => choice.strip_prefix('~').map_or(Choice::Word([choice]), |class| Choice::Class(words::class(class))),
+    });
+    (choices, named.is_some())
 }
 
-fn takes(choice: &str, word: &str) -> bool {
-    match choice {
-        "#" => is_number(word),
-        "_" => true,
-        choice => match choice.strip_prefix('~') {
-            Some(class) => words::class(class).contains(&word),
-            None => choice == word,
-        },
-    }
+enum Choice {
+    Number,
+    Any,
+    Word([&'static str; 1]),
+    Class(&'static [&'static str]),
 }
 
-/// The item of a pattern that must be there and has the fewest words, if one names its words.
-fn narrowest(pattern: &str) -> Option<&[u8]> {
-    let mut narrowest: Option<(usize, &[u8])> = None;
-    for item in pattern.as_bytes().split(|byte| *byte == b' ') {
-        match count(item) {
-            Some(1) => return Some(item),
-            Some(count) if narrowest.is_none_or(|(least, _)| count < least) => narrowest = Some((count, item)),
-            _ => {}
+impl Choice {
+    fn takes(&self, word: &str) -> bool {
+        match self {
+            Self::Number => is_number(word),
+            Self::Any => true,
+            Self::Word([expected]) => *expected == word,
+            Self::Class(class) => class.contains(&word),
         }
     }
-    narrowest.map(|(_, item)| item)
-}
 
-/// How many words an item has, if it must be there and names them.
-fn count(item: &[u8]) -> Option<usize> {
-    if matches!(item, b".." | b"^" | b"$" | [.., b'?']) {
-        return None;
+    /// The words that it names, if it does.
+    fn words(&self) -> Option<&[&'static str]> {
+        match self {
+            Self::Number | Self::Any => None,
+            Self::Word(word) => Some(word),
+            Self::Class(class) => Some(class),
+        }
     }
-    let mut count = 0;
-    for choice in item.split(|byte| *byte == b'/') {
-        count += match choice {
-            b"#" | b"_" => return None,
-            [b'~', class @ ..] => words_of(class).len(),
-            _ => 1,
-        };
-    }
-    Some(count)
-}
-
-fn words_of(class: &[u8]) -> &'static [&'static str] {
-    str::from_utf8(class).map_or(&[], words::class)
 }
 
 /// Digits, a decimal, or a number spelled.
@@ -112,9 +117,9 @@ pub(super) fn is_number(word: &str) -> bool {
 }
 
 /// The head of a word, which an index sorts faster than words.
-fn head(word: &[u8]) -> u64 {
+fn head(word: &str) -> u64 {
     let mut head = [0; 8];
-    head.iter_mut().zip(word).for_each(|(to, from)| *to = *from);
+    head.iter_mut().zip(word.bytes()).for_each(|(to, from)| *to = from);
     u64::from_be_bytes(head)
 }
 
@@ -133,17 +138,11 @@ impl Table {
     pub(super) fn new(patterns: &'static [&'static str]) -> Self {
         let (mut by_head, mut any) = (Vec::with_capacity(2 * patterns.len()), Vec::new());
         for (at, pattern) in patterns.iter().enumerate() {
-            let Some(item) = narrowest(pattern) else {
-                any.push(at);
-                continue;
-            };
-            for choice in item.split(|byte| *byte == b'/') {
-                match choice {
-                    [b'~', class @ ..] => {
-                        by_head.extend(words_of(class).iter().map(|word| (head(word.as_bytes()), at)))
-                    }
-                    word => by_head.push((head(word), at)),
-                }
+            match Pattern::new(pattern).narrowest() {
+                Some(item) => choices(item).0.for_each(|choice| {
+                    by_head.extend(choice.words().unwrap_or_default().iter().map(|word| (head(word), at)));
+                }),
+                None => any.push(at),
             }
         }
         by_head.sort_unstable();
@@ -153,7 +152,7 @@ impl Table {
     /// The patterns that these words may hold, in the order of the table.
     fn candidates(&self, words: &[String]) -> impl Iterator<Item = Pattern> {
         let named = words.iter().flat_map(|word| {
-            let head = head(word.as_bytes());
+            let head = head(word);
             let from = self.by_head.partition_point(|(other, _)| *other < head);
             self.by_head.iter().skip(from).take_while(move |(other, _)| *other == head).map(|(_, at)| at)
         });
@@ -180,7 +179,49 @@ impl Table {
 mod tests {
     use super::*;
 
-    /// The index by words finds what a scan of all patterns does, in their order.
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    fn ends(spans: impl IntoIterator<Item = Span>) -> Vec<(usize, usize)> {
+        spans.into_iter().map(|span| (span.from, span.to)).collect()
+    }
+
+    #[test]
+    fn a_pattern_matches_as_it_is_written() {
+        for (pattern, text, found) in [
+            ("did it", "i did it", Some((1, 3))),
+            ("did it", "did do it", None),
+            ("a/b c", "b c", Some((0, 2))),
+            ("a/b c", "c", None),
+            ("a b/c? d", "a d", Some((0, 2))),
+            ("a b/c? d", "a c d", Some((0, 3))),
+            ("a b?", "a", Some((0, 1))),
+            ("a b?", "a b", Some((0, 2))),
+            ("a .. b", "a b", Some((0, 2))),
+            ("a .. b", "a 1 2 3 4 b", Some((0, 6))),
+            ("a .. b", "a 1 2 3 4 5 b", None),
+            ("a _ b", "a x b", Some((0, 3))),
+            ("a _ b", "a b", None),
+            ("# of", "seven of", Some((0, 2))),
+            ("# of", "7.5 of", Some((0, 2))),
+            ("# of", "some of", None),
+            ("~feat today", "gym today", Some((0, 2))),
+            ("~feat today", "feat today", None),
+            ("^ did", "did", Some((0, 1))),
+            ("^ did", "i did", None),
+            ("did $", "i did", Some((1, 2))),
+            ("did $", "did it", None),
+            ("^ did $", "did", Some((0, 1))),
+            ("messages x", "messages x", Some((0, 2))),
+            ("messages x", "message x", None),
+        ] {
+            let spans = ends(Pattern::new(pattern).find(&words(text)));
+            assert_eq!(spans, Vec::from_iter(found), "{pattern:?} in {text:?}");
+        }
+    }
+
+    /// The index by heads finds what a scan of all patterns does, in their order.
     #[test]
     fn a_table_finds_what_all_its_patterns_find() {
         let table = Table::new(&[
@@ -192,41 +233,22 @@ mod tests {
             "it? done",
             ".. x",
             "a/of/two",
+            "tomorrow",
+            "workouts",
             "breakfast",
             "breakfasts",
         ]);
-        let words = [
-            "did",
-            "it",
-            "a",
-            "b",
-            "c",
-            "3",
-            "of",
-            "all",
-            "them",
-            "two",
-            "pages",
-            "run",
-            "gym",
-            "today",
-            "done",
-            "x",
-            "breakfasts",
-        ];
+        let all = words(
+            "did it a b c 3 of all them two pages run gym today done x breakfasts workout workouts breakfas tomorrow tomorrows",
+        );
         let patterns = || table.patterns.iter().map(|pattern| Pattern::new(pattern));
-        let ends = |spans: Vec<Span>| spans.into_iter().map(|span| (span.from, span.to)).collect::<Vec<_>>();
-        for from in 0..words.len() {
+        for from in 0..all.len() {
             for step in 1..=3 {
-                let text: Vec<String> = words.iter().skip(from).step_by(step).map(|word| (*word).to_owned()).collect();
-                let scanned = patterns().flat_map(|pattern| pattern.spans(&text)).collect();
+                let text: Vec<String> = all.iter().skip(from).step_by(step).cloned().collect();
+                let scanned = patterns().flat_map(|pattern| pattern.spans(&text).collect::<Vec<_>>());
                 assert_eq!(ends(table.find_all(&text)), ends(scanned), "{text:?}");
                 let first = patterns().find_map(|pattern| pattern.find(&text));
-                assert_eq!(
-                    ends(table.find(&text).into_iter().collect()),
-                    ends(first.into_iter().collect()),
-                    "{text:?}"
-                );
+                assert_eq!(ends(table.find(&text)), ends(first), "{text:?}");
             }
         }
     }

@@ -226,12 +226,45 @@ fn buttons_are_known_by_their_ids() {
 fn every_pattern_is_well_written_and_its_classes_exist() {
     for table in phrases::TABLES_OF_PATTERNS {
         for pattern in *table {
-            for word in pattern.split([' ', '/']).filter_map(|word| word.strip_prefix('~')) {
-                assert!(!words::class(word.trim_end_matches('?')).is_empty(), "{pattern:?} names the class {word:?}");
+            let items: Vec<&str> = pattern.split(' ').collect();
+            for (at, item) in items.iter().enumerate() {
+                assert!(*item != "^" || at == 0, "{pattern:?} has its beginning elsewhere");
+                assert!(*item != "$" || at + 1 == items.len(), "{pattern:?} has its end elsewhere");
+                for choice in item.strip_suffix('?').unwrap_or(item).split('/') {
+                    assert!(!choice.is_empty(), "{pattern:?} has a space or a stroke too many");
+                    assert!(!choice.contains('?'), "{pattern:?} has a question mark too many");
+                    let class = choice.strip_prefix('~').map(words::class);
+                    assert!(class.is_none_or(|class| !class.is_empty()), "{pattern:?} names a class that is none");
+                }
             }
-            assert!(!pattern.ends_with(' ') && !pattern.contains("  "), "{pattern:?} has a space too many");
-            assert!(!pattern.contains("??"), "{pattern:?} has a question mark too many");
         }
+    }
+}
+
+#[test]
+fn typing_errors_are_mended_and_words_are_left_alone() {
+    for (typed, words) in [
+        ("skippin", &["skipping"][..]),
+        ("goin", &["going"]),
+        ("again", &["again"]),
+        ("train", &["train"]),
+        ("tomorow", &["tomorrow"]),
+        ("doneeee", &["done"]),
+        ("session", &["session"]),
+        ("xyzzy", &["xyzzy"]),
+    ] {
+        assert_eq!(plain_words(typed), words, "{typed}");
+    }
+}
+
+#[test]
+fn what_any_table_holds_is_a_word_and_what_stands_for_words_is_none() {
+    // In an optional item, a class, a whole message, a list.
+    for word in ["even", "pilates", "finished", "tomorrow", "please"] {
+        assert!(words::is_known(word), "{word}");
+    }
+    for none in ["~quit", "quitt", "", "even?", "a/b"] {
+        assert!(!words::is_known(none), "{none:?}");
     }
 }
 

@@ -2,6 +2,8 @@
 //! [`super::phrases`]. All are compared with words as [`super::normalise`] leaves them: lower case, no accents, contractions
 //! written out ("didn't" is "did not"). `static`, since a `const` would be laid out anew for each use of it.
 
+use std::{collections::HashSet, sync::LazyLock};
+
 use super::phrases;
 
 /// Emoji that say something. Those that only colour a message (👍, 🙏, ❤, 😂) are not here.
@@ -558,8 +560,13 @@ pub(super) fn class(name: &str) -> &'static [&'static str] {
     CLASSES.iter().find(|(known, _)| *known == name).map_or(&[], |(_, words)| words)
 }
 
-/// Whether a table knows a word, which is no typing error then. Asked only of words that look like one: it reads all tables.
+/// Whether a table knows a word, which is no typing error then.
 pub(super) fn is_known(word: &str) -> bool {
+    KNOWN.contains(word.as_bytes())
+}
+
+/// Every word that a table knows, collected when the first word comes that looks like a typing error.
+static KNOWN: LazyLock<HashSet<&[u8]>> = LazyLock::new(|| {
     let lists = [
         POLITE,
         NEAR,
@@ -583,9 +590,8 @@ pub(super) fn is_known(word: &str) -> bool {
     ];
     let classes = CLASSES.iter().map(|(_, words)| *words);
     let whole = WHOLE.iter().map(|(_, words)| *words);
-    let mut entries = phrases::TABLES_OF_PATTERNS.iter().copied().chain(lists).chain(classes).chain(whole).flatten();
-    entries.any(|entry| {
-        let mut words = entry.as_bytes().split(|byte| matches!(byte, b' ' | b'/'));
-        words.any(|known| known.strip_suffix(b"?").unwrap_or(known) == word.as_bytes())
-    })
-}
+    let entries = phrases::TABLES_OF_PATTERNS.iter().copied().chain(lists).chain(classes).chain(whole).flatten();
+    let words = entries.flat_map(|entry| entry.as_bytes().split(|byte| matches!(byte, b' ' | b'/')));
+    let words = words.map(|word| word.strip_suffix(b"?").unwrap_or(word));
+    words.filter(|word| word.first().is_some_and(u8::is_ascii_alphanumeric)).collect()
+});
