@@ -8,11 +8,11 @@ use ivy_flows::{
     admins::{self, AdminSignIn},
 };
 use ivy_runtime::{
-    AppState, CallerAddress, Input, Problem, Sent, Tokens, WriteProblems, auth::ADMIN_TOKEN_SECONDS, input,
+    AppState, CallerAddress, Input, Problem, Sent, Tokens, WriteProblems, auth::ADMIN_TOKEN_SECONDS, input, routes,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 input! {
     #[schema(as = AdminLogin)]

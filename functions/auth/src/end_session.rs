@@ -7,8 +7,8 @@ use axum::{
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
 };
 use ivy_flows::{Ivy, sign_in};
-use ivy_runtime::{AppState, Problem, SignedIn, WriteProblems, input, webhook::RawBody};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, Problem, SignedIn, WriteProblems, input, routes, webhook::RawBody};
+use utoipa_axum::router::OpenApiRouter;
 
 input! {
     /// How far to sign out; without a body, on this device.

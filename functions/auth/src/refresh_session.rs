@@ -3,8 +3,8 @@
 
 use axum::{Json, extract::State};
 use ivy_flows::{Ivy, sign_in};
-use ivy_runtime::{AppState, CallerAddress, Input, Problem, Sent, Tokens, WriteProblems, input};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, CallerAddress, Input, Problem, Sent, Tokens, WriteProblems, input, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::session::SessionView;
 

@@ -3,10 +3,10 @@
 use axum::{Json, extract::State, http::StatusCode};
 use ivy_domain::{Email, Phone};
 use ivy_flows::{Ivy, sign_in};
-use ivy_runtime::{AppState, CallerAddress, Input, Problem, WriteProblems, input};
+use ivy_runtime::{AppState, CallerAddress, Input, Problem, WriteProblems, input, routes};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::session::{not_one_contact, one_contact};
 

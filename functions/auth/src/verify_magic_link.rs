@@ -7,8 +7,8 @@ use ivy_flows::{
     FieldError, Ivy,
     sign_in::{self, Proof},
 };
-use ivy_runtime::{AppState, CallerAddress, Input, Problem, Sent, Tokens, WriteProblems, input};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, CallerAddress, Input, Problem, Sent, Tokens, WriteProblems, input, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::session::{SessionView, not_one_contact, one_contact};
 

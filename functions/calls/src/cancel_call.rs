@@ -3,8 +3,8 @@
 use axum::{Json, extract::State};
 use ivy_domain::CallId;
 use ivy_flows::{Ivy, calls};
-use ivy_runtime::{AppState, PathId, Problem, SignedIn, WriteProblems};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, PathId, Problem, SignedIn, WriteProblems, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::CallView;
 

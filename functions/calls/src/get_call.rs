@@ -3,10 +3,10 @@
 use axum::{Json, extract::State};
 use ivy_domain::CallId;
 use ivy_flows::Ivy;
-use ivy_runtime::{AppState, PathId, Problem, ReadProblems, SignedIn};
+use ivy_runtime::{AppState, PathId, Problem, ReadProblems, SignedIn, routes};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::CallView;
 

@@ -3,8 +3,8 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use ivy_domain::call::CallType;
 use ivy_flows::{Ivy, calls};
-use ivy_runtime::{AppState, Keyed, Problem, SignedIn, WriteProblems, idempotency, input};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, Keyed, Problem, SignedIn, WriteProblems, idempotency, input, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::CallView;
 

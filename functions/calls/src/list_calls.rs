@@ -2,8 +2,8 @@
 
 use axum::{Json, extract::State};
 use ivy_flows::Ivy;
-use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, page::PageQuery};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, page::PageQuery, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::CallView;
 

@@ -9,8 +9,8 @@ use ivy_flows::{
     audit::Reason,
     calls::{self, Correction},
 };
-use ivy_runtime::{AppState, Keyed, Operator, PathId, Problem, WriteProblems, idempotency, input};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, Keyed, Operator, PathId, Problem, WriteProblems, idempotency, input, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::CallView;
 

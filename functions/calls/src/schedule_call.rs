@@ -6,9 +6,9 @@ use ivy_flows::{
     Ivy,
     calls::{self, NewCall},
 };
-use ivy_runtime::{AppState, Keyed, Problem, SignedIn, WriteProblems, idempotency, input};
+use ivy_runtime::{AppState, Keyed, Problem, SignedIn, WriteProblems, idempotency, input, routes};
 use jiff::Timestamp;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::CallView;
 

@@ -5,11 +5,13 @@
 use axum::{Json, extract::State};
 use ivy_domain::call::Call;
 use ivy_flows::{Error, FieldError, Ivy};
-use ivy_runtime::{AppState, Cursor, Operator, Page, Problem, Query, ReadProblems, SentCursor, page::Limit, query};
+use ivy_runtime::{
+    AppState, Cursor, Operator, Page, Problem, Query, ReadProblems, SentCursor, page::Limit, query, routes,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// How far ahead the list looks when nothing else is said, and at most.
 const USUAL: SignedDuration = SignedDuration::from_hours(1);

@@ -5,11 +5,11 @@
 use axum::{Json, extract::State};
 use ivy_domain::{Pence, impact};
 use ivy_flows::{Error, Ivy};
-use ivy_runtime::{AppState, Own, Problem, ReadProblems};
+use ivy_runtime::{AppState, Own, Problem, ReadProblems, routes};
 use ivy_store::Me;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::CharityView;
 

@@ -3,10 +3,10 @@
 use axum::{Json, extract::State};
 use ivy_domain::charity::Charity;
 use ivy_flows::Ivy;
-use ivy_runtime::{AppState, Cursor, Page, Problem, Query, ReadProblems, SignedIn, page::PageQuery};
+use ivy_runtime::{AppState, Cursor, Page, Problem, Query, ReadProblems, SignedIn, page::PageQuery, routes};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// A charity that users can choose.
 #[derive(Debug, Serialize, ToSchema)]

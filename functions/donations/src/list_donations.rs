@@ -3,10 +3,12 @@
 use axum::{Json, extract::State};
 use ivy_domain::wallet::Donation;
 use ivy_flows::{Error, Ivy};
-use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, SentCursor, page::Limit, query, span};
+use ivy_runtime::{
+    AppState, Cursor, Own, Page, Problem, Query, ReadProblems, SentCursor, page::Limit, query, routes, span,
+};
 use ivy_store::{PageOf, Span};
 use jiff::civil::Date;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::DonationView;
 

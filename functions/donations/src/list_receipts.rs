@@ -10,11 +10,11 @@ use std::fmt;
 use axum::{Json, extract::State};
 use ivy_domain::{Invalid, Pence, User, days};
 use ivy_flows::{Error, Ivy};
-use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, SentCursor, page::Limit, query};
+use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, SentCursor, page::Limit, query, routes};
 use ivy_store::{Receipt, ReceiptLine};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::CharityView;
 

@@ -6,8 +6,8 @@
 use axum::{extract::State, http::StatusCode, response::Response};
 use ivy_domain::{UserId, money::Adjustment};
 use ivy_flows::{Ivy, adjustments, audit::Reason};
-use ivy_runtime::{AlwaysKeyed, AppState, Operator, Problem, WriteProblems, idempotency, input};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AlwaysKeyed, AppState, Operator, Problem, WriteProblems, idempotency, input, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::DonationView;
 

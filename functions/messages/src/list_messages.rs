@@ -3,10 +3,10 @@
 use axum::{Json, extract::State};
 use ivy_domain::message::{Message, MessageDirection, MessageKind, Notice, Via};
 use ivy_flows::Ivy;
-use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, page::PageQuery};
+use ivy_runtime::{AppState, Cursor, Own, Page, Problem, Query, ReadProblems, page::PageQuery, routes};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// A message.
 #[derive(Clone, Serialize, ToSchema)]

@@ -12,10 +12,10 @@ use ivy_flows::{
     Error, FieldError, Ivy,
     messages::{self, Saying},
 };
-use ivy_runtime::{AppState, Keyed, Operator, Problem, WriteProblems, idempotency, input};
+use ivy_runtime::{AppState, Keyed, Operator, Problem, WriteProblems, idempotency, input, routes};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// How an operator's message goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]

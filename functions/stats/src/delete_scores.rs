@@ -3,8 +3,8 @@
 
 use axum::{extract::State, http::StatusCode};
 use ivy_flows::{Ivy, scores};
-use ivy_runtime::{AppState, Own, Problem, WriteProblems};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, Own, Problem, WriteProblems, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(delete_scores))

@@ -9,12 +9,12 @@ use ivy_domain::{
     days,
 };
 use ivy_flows::{Error, Ivy};
-use ivy_runtime::{AppState, Own, Problem, Query, ReadProblems, query, span};
+use ivy_runtime::{AppState, Own, Problem, Query, ReadProblems, query, routes, span};
 use ivy_store::{Days, Profile, Span};
 use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// The longest span.
 const LONGEST_DAYS: i32 = 366;

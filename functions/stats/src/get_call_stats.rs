@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use axum::{Json, extract::State};
 use ivy_domain::{call_stats::CallStats, days};
 use ivy_flows::{Error, Ivy};
-use ivy_runtime::{AppState, Own, Problem, Query, ReadProblems, query, span};
+use ivy_runtime::{AppState, Own, Problem, Query, ReadProblems, query, routes, span};
 use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 const USUAL_DAYS: i32 = 30;
 const LONGEST_DAYS: i32 = 92;

@@ -3,11 +3,11 @@
 use axum::{Json, extract::State};
 use ivy_domain::streak::{DayState, Milestone, Streak};
 use ivy_flows::Ivy;
-use ivy_runtime::{AppState, Own, Problem, ReadProblems};
+use ivy_runtime::{AppState, Own, Problem, ReadProblems, routes};
 use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// How many days are shown.
 const DAYS: i32 = 30;

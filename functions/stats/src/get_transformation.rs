@@ -5,11 +5,11 @@ use std::fmt;
 use axum::{Json, extract::State};
 use ivy_domain::scores::{ScoreKind, Scores, Trend};
 use ivy_flows::{Error, Ivy};
-use ivy_runtime::{AppState, Own, Problem, ReadProblems};
+use ivy_runtime::{AppState, Own, Problem, ReadProblems, routes};
 use ivy_store::ScoreEntry;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{get_stats::ScoreView, record_marker::MarkerView};
 

@@ -5,11 +5,11 @@ use std::fmt;
 use axum::{extract::State, http::StatusCode, response::Response};
 use ivy_domain::Text;
 use ivy_flows::{Ivy, scores};
-use ivy_runtime::{AppState, Keyed, Own, Problem, WriteProblems, idempotency, input};
+use ivy_runtime::{AppState, Keyed, Own, Problem, WriteProblems, idempotency, input, routes};
 use ivy_store::MarkerEntry;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 input! {
     /// A life marker to remember.

@@ -8,12 +8,12 @@ use ivy_flows::{
     Ivy,
     scores::{self, NewScores},
 };
-use ivy_runtime::{AppState, Keyed, Own, Problem, WriteProblems, idempotency, input};
+use ivy_runtime::{AppState, Keyed, Own, Problem, WriteProblems, idempotency, input, routes};
 use ivy_store::ScoreEntry;
 use jiff::civil::Date;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 input! {
     /// Scores from 1 to 10, at least one of them.

@@ -6,8 +6,9 @@ use axum::{
     http::header,
     response::{Html, IntoResponse, Response},
 };
+use ivy_runtime::routes;
 use serde_json::Value;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// Generated from the handlers by a test, which also holds it against them.
 pub(crate) const DOCUMENT: &str = include_str!("../../../docs/openapi.json");

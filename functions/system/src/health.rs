@@ -2,10 +2,10 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use ivy_flows::Ivy;
-use ivy_runtime::AppState;
+use ivy_runtime::{AppState, routes};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// The system's state.
 #[derive(Debug, Serialize, ToSchema)]

@@ -6,8 +6,8 @@ use ivy_flows::{
     Ivy,
     accounts::{self, NewUser},
 };
-use ivy_runtime::{AppState, CallerAddress, Keyed, Problem, WriteProblems, idempotency, input};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, CallerAddress, Keyed, Problem, WriteProblems, idempotency, input, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::UserView;
 

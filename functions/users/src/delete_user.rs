@@ -3,10 +3,10 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use ivy_flows::{Ivy, erasure};
-use ivy_runtime::{AppState, Own, Problem, WriteProblems};
+use ivy_runtime::{AppState, Own, Problem, WriteProblems, routes};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// What a person gets who asks to be forgotten.
 #[derive(Debug, Clone, Serialize, ToSchema)]

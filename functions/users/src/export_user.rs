@@ -7,11 +7,11 @@ use axum::{
     http::{HeaderName, header},
 };
 use ivy_flows::{Ivy, export};
-use ivy_runtime::{AppState, Cursor, Own, Problem, Query, ReadProblems, SentCursor, query};
+use ivy_runtime::{AppState, Cursor, Own, Problem, Query, ReadProblems, SentCursor, query, routes};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 query! {
     /// Which part of the export.

@@ -2,8 +2,8 @@
 
 use axum::{Json, extract::State};
 use ivy_flows::Ivy;
-use ivy_runtime::{AppState, Own, Problem, ReadProblems};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, Own, Problem, ReadProblems, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::UserView;
 

@@ -10,8 +10,8 @@ use ivy_flows::{
     Ivy,
     accounts::{self, ConsentChoices, Onboarding},
 };
-use ivy_runtime::{AppState, Keyed, Own, Problem, WriteProblems, idempotency, input};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, Keyed, Own, Problem, WriteProblems, idempotency, input, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::{UserView, WindowInput};
 

@@ -4,8 +4,8 @@
 use axum::{Json, extract::State};
 use ivy_domain::user::{PauseEnd, PauseReason};
 use ivy_flows::{Ivy, accounts};
-use ivy_runtime::{AppState, Input, Own, Problem, WriteProblems, input};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, Input, Own, Problem, WriteProblems, input, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::UserView;
 

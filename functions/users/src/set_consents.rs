@@ -6,8 +6,8 @@ use ivy_flows::{
     Ivy,
     accounts::{self, ConsentChoices},
 };
-use ivy_runtime::{AppState, Input, Own, Problem, WriteProblems};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, Input, Own, Problem, WriteProblems, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     onboard_user::ConsentsInput,

@@ -12,8 +12,8 @@ use ivy_flows::{
     Ivy,
     accounts::{self, UserChanges},
 };
-use ivy_runtime::{AppState, Change, Input, Own, Patch, Problem, Sent, WriteProblems, input};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, Change, Input, Own, Patch, Problem, Sent, WriteProblems, input, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::{UserView, WindowInput};
 

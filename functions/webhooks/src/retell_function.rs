@@ -13,10 +13,10 @@ use ivy_providers::retell::{self, ToolCall};
 use ivy_runtime::{
     AppState, Problem, WebhookProblems,
     http::{WEBHOOK_BODY_LIMIT, body_limit},
-    telemetry,
+    routes, telemetry,
     webhook::{RawBody, signature_failed},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::retell_webhook::RetellKeys;
 

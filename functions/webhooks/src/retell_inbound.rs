@@ -4,10 +4,10 @@ use axum::{Extension, Json, extract::State, http::HeaderMap};
 use ivy_flows::{Ivy, inbound_calls};
 use ivy_providers::retell::{self, InboundAnswer, InboundEvent};
 use ivy_runtime::{
-    AppState, Problem, WebhookProblems,
+    AppState, Problem, WebhookProblems, routes,
     webhook::{RawBody, signature_failed},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::retell_webhook::RetellKeys;
 

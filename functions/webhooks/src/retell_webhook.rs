@@ -10,10 +10,11 @@ use ivy_providers::{Secret, retell};
 use ivy_runtime::{
     AppState, Problem, WebhookProblems,
     http::{WEBHOOK_BODY_LIMIT, body_limit},
+    routes,
     webhook::{RawBody, signature_failed},
 };
 use serde::Deserialize;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// The API keys that may sign: the present one, and the one before it while keys rotate.
 #[derive(Debug, Clone)]

@@ -14,10 +14,10 @@ use ivy_flows::{
 };
 use ivy_providers::twilio::{self, Form, InboundSms};
 use ivy_runtime::{
-    AppState, Problem, WebhookProblems,
+    AppState, Problem, WebhookProblems, routes,
     webhook::{PublicUrl, RawBody, signature_failed},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::twilio_status::TwilioKeys;
 

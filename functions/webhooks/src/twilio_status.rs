@@ -16,11 +16,11 @@ use ivy_providers::{
     twilio::{self, CallStatus, Form, WebhookKeys},
 };
 use ivy_runtime::{
-    AppState, Problem, WebhookProblems,
+    AppState, Problem, WebhookProblems, routes,
     webhook::{PublicUrl, RawBody, signature_failed},
 };
 use serde::Deserialize;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// What may sign Twilio's callbacks.
 #[derive(Debug, Clone)]

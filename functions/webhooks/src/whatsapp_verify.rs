@@ -7,10 +7,10 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use ivy_providers::{Secret, whatsapp};
-use ivy_runtime::{AppState, Problem};
+use ivy_runtime::{AppState, Problem, routes};
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// The token that Meta was told when the webhook was set up.
 #[derive(Debug, Clone)]

@@ -18,9 +18,10 @@ use ivy_providers::{
 use ivy_runtime::{
     AppState, Problem, WebhookProblems,
     http::{WEBHOOK_BODY_LIMIT, body_limit},
+    routes,
     webhook::{RawBody, signature_failed},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 /// The app secrets that may sign: the present one, and the one before it while they rotate.
 #[derive(Debug, Clone)]

@@ -6,9 +6,9 @@ use ivy_flows::{
     Ivy,
     workouts::{self, NewWorkout},
 };
-use ivy_runtime::{AppState, Keyed, Minutes, Problem, SignedIn, WriteProblems, idempotency, input};
+use ivy_runtime::{AppState, Keyed, Minutes, Problem, SignedIn, WriteProblems, idempotency, input, routes};
 use jiff::Timestamp;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::WorkoutView;
 

@@ -3,8 +3,8 @@
 use axum::{extract::State, http::StatusCode};
 use ivy_domain::WorkoutId;
 use ivy_flows::{Ivy, workouts};
-use ivy_runtime::{AppState, PathId, Problem, SignedIn, WriteProblems};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, PathId, Problem, SignedIn, WriteProblems, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 pub fn router() -> OpenApiRouter<AppState> {
     OpenApiRouter::new().routes(routes!(delete_workout))

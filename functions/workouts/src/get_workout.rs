@@ -3,8 +3,8 @@
 use axum::{Json, extract::State};
 use ivy_domain::WorkoutId;
 use ivy_flows::{Error, Ivy};
-use ivy_runtime::{AppState, PathId, Problem, ReadProblems, SignedIn};
-use utoipa_axum::{router::OpenApiRouter, routes};
+use ivy_runtime::{AppState, PathId, Problem, ReadProblems, SignedIn, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::WorkoutView;
 

@@ -2,10 +2,10 @@
 
 use axum::{Json, extract::State};
 use ivy_flows::Ivy;
-use ivy_runtime::{AppState, Own, Problem, ReadProblems};
+use ivy_runtime::{AppState, Own, Problem, ReadProblems, routes};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::WorkoutView;
 

@@ -7,11 +7,11 @@ use ivy_flows::{
     completions::Logged,
     workouts::{self, WorkoutChanges},
 };
-use ivy_runtime::{AppState, Change, Input, Minutes, PathId, Problem, SignedIn, WriteProblems, input};
+use ivy_runtime::{AppState, Change, Input, Minutes, PathId, Problem, SignedIn, WriteProblems, input, routes};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::view::WorkoutView;
 

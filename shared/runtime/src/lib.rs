@@ -12,6 +12,7 @@ pub mod aws;
 pub mod batch;
 pub mod caller;
 pub mod config;
+pub mod endpoint;
 pub mod http;
 pub mod idempotency;
 pub mod input;
@@ -38,6 +39,8 @@ pub use page::{Cursor, Limit, Page};
 pub use problem::Problem;
 pub use responses::{ReadProblems, WebhookProblems, WriteProblems};
 pub use start::{Start, StartError};
+#[cfg(feature = "document")]
+pub use utoipa_axum::routes;
 
 /// What the macros of this crate need at the place where they are used. Not for people.
 #[doc(hidden)]
@@ -45,4 +48,5 @@ pub mod macros {
     pub use ivy_flows::FieldError;
     pub use serde;
     pub use serde_json;
+    pub use utoipa_axum::paste;
 }
