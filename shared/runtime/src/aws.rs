@@ -254,7 +254,10 @@ fn mail_error_by_code(code: &str, status: u16) -> ProviderError {
 mod tests {
     use std::collections::BTreeSet;
 
+    use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+
     use super::*;
+    use crate::canned::Canned;
 
     #[test]
     fn timers_are_set_in_whole_seconds_of_utc_and_never_in_the_past() {
@@ -310,6 +313,45 @@ mod tests {
             refused(batch(), &[busy, ours], true).unwrap_err().to_string(),
             "sqs failed: InvalidMessageContents"
         );
+    }
+
+    const TAKEN: &str = r#"{"Successful":[],"Failed":[]}"#;
+    const ONE_REFUSED: &str =
+        r#"{"Successful":[],"Failed":[{"Id":"1","Code":"InternalError","SenderFault":false,"Message":"busy"}]}"#;
+
+    /// What sending three jobs comes to, and the bodies of each request that it made.
+    async fn send_three(answers: &[(Option<u16>, &'static str)]) -> (Result<(), PortError>, Vec<Vec<String>>) {
+        let canned = Canned::new(answers);
+        let environment = |name: &str| Some(format!("https://sqs.eu-west-2.amazonaws.com/1/{name}"));
+        let config = QueueConfig::from_env(environment, &[Queue::PlanUsers]).unwrap();
+        let queues = SqsQueues::new(aws_sdk_sqs::Client::new(&canned.sdk()), config);
+        let jobs = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let sent = queues.send_all(Queue::PlanUsers, jobs, Duration::ZERO).await;
+        let bodies = |request: &HttpRequest| {
+            assert_eq!(request.headers().get("x-amz-target"), Some("AmazonSQS.SendMessageBatch"));
+            let body: serde_json::Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
+            let entries = body["Entries"].as_array().unwrap();
+            entries.iter().map(|entry| entry["MessageBody"].as_str().unwrap().to_owned()).collect()
+        };
+        (sent, canned.asked().iter().map(bodies).collect())
+    }
+
+    #[tokio::test]
+    async fn jobs_go_in_one_request_and_a_refused_one_goes_again_by_itself() {
+        let (sent, asked) = send_three(&[(Some(200), TAKEN)]).await;
+        assert!(sent.is_ok());
+        assert_eq!(asked, [["a", "b", "c"]]);
+
+        let (sent, asked) = send_three(&[(Some(200), ONE_REFUSED), (Some(200), TAKEN)]).await;
+        assert!(sent.is_ok());
+        assert_eq!(asked, [&["a", "b", "c"][..], &["b"]]);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_is_refused_again_and_again_is_an_error() {
+        let (sent, asked) = send_three(&[(Some(200), ONE_REFUSED)]).await;
+        assert_eq!(sent.unwrap_err().to_string(), "sqs failed: InternalError");
+        assert_eq!(asked, [&["a", "b", "c"][..], &["b"], &["b"]]);
     }
 
     #[test]

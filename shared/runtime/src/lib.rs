@@ -11,6 +11,9 @@ pub mod auth;
 pub mod aws;
 pub mod batch;
 pub mod caller;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what broke by panicking")]
+mod canned;
 pub mod config;
 pub mod endpoint;
 pub mod http;

@@ -142,64 +142,15 @@ fn answer(response: &HttpResponse) -> Result<Option<SecretString>, OrchestratorE
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test says what broke by panicking")]
 mod tests {
-    use std::{
-        sync::{Arc, Mutex},
-        time::Duration,
-    };
-
-    use aws_sdk_dynamodb::config::{Credentials, Region, SharedCredentialsProvider};
-    use aws_smithy_runtime_api::{
-        client::{
-            http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
-            result::ConnectorError,
-        },
-        http::StatusCode,
-    };
     use secrecy::ExposeSecret as _;
 
     use super::*;
-
-    /// Answers one after the other, the last one for ever; without a status nobody answers.
-    #[derive(Debug)]
-    struct Canned {
-        answers: Vec<(Option<u16>, &'static str)>,
-        asked: Mutex<Vec<HttpRequest>>,
-    }
-
-    #[derive(Debug, Clone)]
-    struct Connector(Arc<Canned>);
-
-    impl HttpConnector for Connector {
-        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-            let mut asked = self.0.asked.lock().unwrap();
-            let (status, body) = self.0.answers[asked.len().min(self.0.answers.len() - 1)];
-            asked.push(request);
-            HttpConnectorFuture::ready(match status {
-                Some(status) => Ok(HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body))),
-                None => Err(ConnectorError::io("cut off".into())),
-            })
-        }
-    }
+    use crate::canned::Canned;
 
     async fn ask(answers: &[(Option<u16>, &'static str)]) -> (Result<Option<SecretString>, Refusal>, Vec<HttpRequest>) {
-        let canned = Arc::new(Canned { answers: answers.to_vec(), asked: Mutex::default() });
-        let connector = SharedHttpConnector::new(Connector(Arc::clone(&canned)));
-        let sdk = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-west-2"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "AKID",
-                "key",
-                Some("token".to_owned()),
-                None,
-                "test",
-            )))
-            .http_client(http_client_fn(move |_, _| connector.clone()))
-            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
-            .build();
-        let answer = secret_string(&sdk, "ivy/test").await;
-        let asked = std::mem::take(&mut *canned.asked.lock().unwrap());
-        (answer, asked)
+        let canned = Canned::new(answers);
+        let answer = secret_string(&canned.sdk(), "ivy/test").await;
+        (answer, canned.asked())
     }
 
     fn text(answer: Result<Option<SecretString>, Refusal>) -> String {
