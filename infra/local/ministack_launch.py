@@ -214,12 +214,24 @@ def name_resources_of_permissions():
     iam.extract_resource_arn = extract_resource_arn
 
 
+def name_permission_of_batches():
+    """sqs:SendMessage permits SendMessageBatch too, as on AWS, which has no permission of that name (it asks for sqs:SendMessageBatch)."""
+    plain_action = iam.extract_iam_action
+
+    def extract_iam_action(service, method, path, headers, body, query):
+        action = plain_action(service, method, path, headers, body, query)
+        return "sqs:SendMessage" if action == "sqs:SendMessageBatch" else action
+
+    iam.extract_iam_action = extract_iam_action
+
+
 if __name__ == "__main__":
     quicken_invocations()
     complete_api_import()
     mend_scheduler()
     apply_dropped_properties()
     name_resources_of_permissions()
+    name_permission_of_batches()
     from ministack.app import main
 
     main()
