@@ -313,8 +313,7 @@ async fn replan_day(ivy: &Ivy, user: UserId, date: Date, from: Timestamp) -> Res
     let me = ivy.me(user).await?;
     let ids: Vec<_> = CallType::ALL.iter().map(|call_type| call_id(user, date, *call_type)).collect();
     let calls = ivy.store.calls(user, &ids).await?;
-    let (mut wanted, mut written) = (Vec::new(), Vec::new());
-    if days::days_planned_at(from, &me.user().timezone).contains(&date) {
+    let (mut wanted, written) = if days::days_planned_at(from, &me.user().timezone).contains(&date) {
         let mut history = history(ivy, me.user(), &me.contact, date).await?;
         let to_come = |call: &Call| call.state == CallState::Scheduled && call.scheduled_time >= from;
         match calls.iter().find(|stored| stored.call.call_type == CallType::Onboarding) {
@@ -325,8 +324,10 @@ async fn replan_day(ivy: &Ivy, user: UserId, date: Date, from: Timestamp) -> Res
             }
             _ => history.onboarding_not_before = Some(from),
         }
-        (wanted, written) = rung_and_written(me.user(), date, &history);
-    }
+        rung_and_written(me.user(), date, &history)
+    } else {
+        (Vec::new(), Vec::new())
+    };
     let mut under_way = false;
     for stored in calls {
         let call = &stored.call;

@@ -63,8 +63,7 @@ impl SqsQueues {
 impl Queues for SqsQueues {
     async fn send_all(&self, queue: Queue, bodies: Vec<String>, delay: Duration) -> Result<(), PortError> {
         let url = self.config.url(queue).ok_or_else(|| out_of_reach("sqs", queue))?;
-        for batch in batches(bodies, delay)? {
-            let mut batch = batch;
+        for mut batch in batches(bodies, delay)? {
             let mut pauses = PAUSES.into_iter();
             while !batch.is_empty() {
                 let request = self.client.send_message_batch().queue_url(url).set_entries(Some(batch.clone()));

@@ -59,11 +59,12 @@ impl Pattern {
         let mut narrowest: Option<(usize, &str)> = None;
         for item in self.items.split(' ').filter(|item| *item != "..") {
             let (choices, optional) = choices(item);
-            match choices.map(|choice| choice.words().map(<[_]>::len)).sum::<Option<usize>>() {
-                Some(1) if !optional => return Some(item),
-                Some(count) if !optional && narrowest.is_none_or(|(least, _)| count < least) => {
-                    narrowest = Some((count, item));
-                }
+            if optional {
+                continue;
+            }
+            match choices.map(|choice| choice.words().map(<[_]>::len)).sum() {
+                Some(1) => return Some(item),
+                Some(count) if narrowest.is_none_or(|(least, _)| count < least) => narrowest = Some((count, item)),
                 _ => {}
             }
         }

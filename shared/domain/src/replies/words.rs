@@ -562,11 +562,11 @@ pub(super) fn class(name: &str) -> &'static [&'static str] {
 
 /// Whether a table knows a word, which is no typing error then.
 pub(super) fn is_known(word: &str) -> bool {
-    KNOWN.contains(word.as_bytes())
+    KNOWN.contains(word)
 }
 
 /// Every word that a table knows, collected when the first word comes that looks like a typing error.
-static KNOWN: LazyLock<HashSet<&[u8]>> = LazyLock::new(|| {
+static KNOWN: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     let lists = [
         POLITE,
         NEAR,
@@ -591,7 +591,6 @@ static KNOWN: LazyLock<HashSet<&[u8]>> = LazyLock::new(|| {
     let classes = CLASSES.iter().map(|(_, words)| *words);
     let whole = WHOLE.iter().map(|(_, words)| *words);
     let entries = phrases::TABLES_OF_PATTERNS.iter().copied().chain(lists).chain(classes).chain(whole).flatten();
-    let words = entries.flat_map(|entry| entry.as_bytes().split(|byte| matches!(byte, b' ' | b'/')));
-    let words = words.map(|word| word.strip_suffix(b"?").unwrap_or(word));
-    words.filter(|word| word.first().is_some_and(u8::is_ascii_alphanumeric)).collect()
+    let words = entries.flat_map(|entry| entry.split([' ', '/'])).map(|word| word.strip_suffix('?').unwrap_or(word));
+    words.filter(|word| word.starts_with(|c: char| c.is_ascii_alphanumeric())).collect()
 });
