@@ -169,7 +169,8 @@ fn rung_and_written(user: &User, date: Date, history: &CallHistory) -> (Vec<Plan
 }
 
 /// Writes the messages that a day has in place of calls, each with its moment. A message that is planned otherwise by then is
-/// suppressed when it would be sent, so that nothing has to find it before.
+/// suppressed when it would be sent, so that nothing has to find it before. Contended if the user is not as they were read any
+/// more: they may have closed their account, and erasure would not come past again.
 async fn plan_messages(ivy: &Ivy, profile: &Profile, written: &[PlannedCall], from: Timestamp) -> Result<(), Error> {
     let (user, now) = (&profile.user, ivy.now());
     for planned in written.iter().filter(|planned| planned.due_at >= from) {
@@ -186,8 +187,9 @@ async fn plan_messages(ivy: &Ivy, profile: &Profile, written: &[PlannedCall], fr
             ..Outgoing::new(Via::Whatsapp, notice)
         };
         let mut transaction = ivy.store.transaction();
-        messages::add(&mut transaction, profile, outgoing, now)?;
+        messages::add(transaction.user_unchanged(user), profile, outgoing, now)?;
         match transaction.commit().await {
+            Err(error) if error.failed("changed") => return Err(contended(error)),
             Ok(()) | Err(StoreError::ConditionFailed(_)) => {}
             Err(error) => return Err(error.into()),
         }

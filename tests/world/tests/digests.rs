@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of tests says what broke by panicking")]
 
+use std::sync::Arc;
+
 use ivy_simulators::Persona;
-use ivy_world::{Job, Person, World};
+use ivy_world::{Job, Person, Setup, World, gate::HoldsOne};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -209,6 +211,28 @@ async fn who_takes_messages_and_no_calls_has_them_again_after_a_pause() {
     person.client.post("/api/users/me/resume", json!({}), 200).await;
     world.advance_to(at("2026-11-24T21:00:00Z")).await;
     assert_eq!(templates(&world)[before..], ["evening_check"]);
+}
+
+#[tokio::test]
+async fn who_closes_the_account_while_the_day_is_planned_is_written_nothing() {
+    let gate = Arc::new(HoldsOne::of(|passage| {
+        passage.operation == "TransactWriteItems" && passage.entities.iter().any(|entity| entity == "message")
+    }));
+    let setup = Setup { gate: Some(gate.clone()), ..Setup::default() };
+    let world = Box::pin(World::with("2026-11-23T06:00:00Z", setup)).await;
+    let person = written_to(&world, "async").await;
+    world.advance_to(at("2026-11-24T03:00:00Z")).await;
+    gate.arm();
+    let closes = async {
+        gate.held().await;
+        person.client.delete("/api/users/me", 202).await;
+        world.advance(SignedDuration::from_mins(10)).await;
+        gate.let_go();
+    };
+    tokio::join!(world.plan_day(at("2026-11-24T03:00:00Z")), closes);
+    world.advance_to(at("2026-11-24T21:00:00Z")).await;
+    let rows = world.items("message").await;
+    assert!(rows.is_empty(), "erasure does not come past again: {rows:?}");
 }
 
 /// Who takes calls in the evening only, and has no evening, was rung and written to at the same moment.
