@@ -73,14 +73,14 @@ pub struct Deployment {
     pub log_level: LogLevel,
 }
 
-/// How much of our own code's events is logged; other crates log warnings only, since their debug lines hold bodies.
+/// How much of our own code's events is logged; other crates log warnings only. There is no level below `info`: debug and trace
+/// events, ours and those of other crates, which hold bodies, are not compiled in (`max_level_info` of tracing, Cargo.toml).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogLevel {
     Error,
     Warn,
     #[default]
     Info,
-    Debug,
 }
 
 impl LogLevel {
@@ -90,7 +90,6 @@ impl LogLevel {
             Self::Error => "error",
             Self::Warn => "warn",
             Self::Info => "info",
-            Self::Debug => "debug",
         }
     }
 
@@ -101,7 +100,6 @@ impl LogLevel {
             Self::Error => LevelFilter::ERROR,
             Self::Warn => LevelFilter::WARN,
             Self::Info => LevelFilter::INFO,
-            Self::Debug => LevelFilter::DEBUG,
         }
     }
 }
@@ -109,7 +107,7 @@ impl LogLevel {
 impl FromStr for LogLevel {
     type Err = ();
     fn from_str(text: &str) -> Result<Self, ()> {
-        [Self::Error, Self::Warn, Self::Info, Self::Debug]
+        [Self::Error, Self::Warn, Self::Info]
             .into_iter()
             .find(|level| level.as_str().eq_ignore_ascii_case(text))
             .ok_or(())
@@ -133,7 +131,7 @@ impl Deployment {
     /// # Errors
     /// When it is wrong.
     pub fn log_level_from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<LogLevel, ConfigError> {
-        parsed(&lookup, "LOG_LEVEL", Some(LogLevel::Info), "must be error, warn, info or debug")
+        parsed(&lookup, "LOG_LEVEL", Some(LogLevel::Info), "must be error, warn or info")
     }
 
     #[must_use]
@@ -463,6 +461,8 @@ mod tests {
         let sentence = |lookup: &dyn Fn(&str) -> Option<String>| settings_from_env(lookup).unwrap_err().to_string();
         assert_eq!(sentence(&with("APP_URL", " ")), "The setting APP_URL is missing.");
         assert!(sentence(&with("APP_URL", "ftp://x")).contains("APP_URL must be"));
+        let level = Deployment::from_env(with("LOG_LEVEL", "debug")).unwrap_err().to_string();
+        assert_eq!(level, "LOG_LEVEL must be error, warn or info.");
         assert!(sentence(&with("CALL_SLOTS", "many")).contains("CALL_SLOTS must be a whole number"));
         assert!(sentence(&with("RESERVED_CALL_SLOTS", "20")).contains("less than CALL_SLOTS"));
         assert!(sentence(&with("USER_REQUESTS_PER_MINUTE", "0")).contains("USER_REQUESTS_PER_MINUTE"));

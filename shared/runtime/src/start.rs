@@ -17,7 +17,7 @@ use std::{
 };
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableCredentialsProvider};
-use aws_sdk_dynamodb::config::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::{SharedCredentialsProvider, StalledStreamProtectionConfig};
 use aws_smithy_async::{rt::sleep::TokioSleep, time::SystemTimeSource};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::{HttpClient as _, http_client_fn};
@@ -121,7 +121,9 @@ pub fn sdk_config() -> Result<SdkConfig, StartError> {
                 .operation_timeout(Duration::from_secs(8))
                 .build(),
         )
-        .retry_config(RetryConfig::standard().with_max_attempts(3));
+        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        // An attempt's three seconds end what stalls long before this protection would, which every body pays for.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     sdk.set_endpoint_url(config::optional(&environment, "AWS_ENDPOINT_URL"));
     Ok(sdk.build())
 }

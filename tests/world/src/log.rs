@@ -31,12 +31,12 @@ impl io::Write for Log {
 }
 
 impl Log {
-    /// Catches from here on.
+    /// Catches from here on, all that a function can log.
     #[must_use]
-    pub fn install(level: LogLevel) -> Self {
+    pub fn install() -> Self {
         let log = Self::default();
         let writer = log.clone();
-        tracing::subscriber::set_global_default(telemetry::subscriber(level, move || writer.clone())).unwrap();
+        tracing::subscriber::set_global_default(telemetry::subscriber(LogLevel::Info, move || writer.clone())).unwrap();
         log
     }
 

@@ -3,7 +3,6 @@
 //! One test in a file of its own, for it reads the process's log.
 
 use ivy_flows::ports::Queue;
-use ivy_runtime::config::LogLevel;
 use ivy_simulators::{Fault, Provider};
 use ivy_world::{Job, Log, World, at};
 use jiff::SignedDuration;
@@ -13,7 +12,7 @@ const PHONE: &str = "+447700900150";
 
 #[tokio::test]
 async fn what_has_lost_its_point_during_an_outage_fails_and_rings_an_alarm() {
-    let log = Log::install(LogLevel::Info);
+    let log = Log::install();
     let world = World::at("2026-11-23T12:00:00Z").await;
     let mara = Box::pin(world.person(PHONE).tier("b2c_elite").without_planned_calls().join(&world)).await;
     mara.plan("Run", at("13:30")).await;

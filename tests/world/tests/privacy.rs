@@ -8,7 +8,6 @@
 use std::collections::BTreeSet;
 
 use axum::{body::Body, http::Method};
-use ivy_runtime::config::LogLevel;
 use ivy_simulators::{CallScript, Fault, Persona, Provider};
 use ivy_world::{Log, Person, Reply, World};
 use jiff::SignedDuration;
@@ -263,7 +262,7 @@ fn faults_of_shape(lines: &[Value]) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn no_personal_data_is_logged_or_kept_in_the_open() {
-    let log = Log::install(LogLevel::Debug);
+    let log = Log::install();
     let mut journey = Journey::begin().await;
     journey.by_mail().await;
     Box::pin(journey.calls_and_messages()).await;

@@ -87,11 +87,12 @@ impl Measured {
             "first ÷ warm",
             "CPU/request ms",
             "− hello",
+            "own",
             "RSS MiB",
             "AWS calls init",
             "/request",
         ]);
-        let warm_up = WarmUp::of(&found);
+        let aws = AwsRequests::of(&found);
         let times = |value: f64, floor: f64| ratio(value, floor).map_or_else(String::new, |r| format!("{r:.2}"));
         let others = found.iter().filter(|(name, _)| ![HELLO, DYNAMODB].contains(&name.as_str()));
         let floors = [HELLO, DYNAMODB].into_iter().filter_map(|name| found.get_key_value(name));
@@ -105,13 +106,14 @@ impl Measured {
                 times(summary.init_ms, hello.init_ms),
                 format!("{:.1}", summary.init_cpu_ms),
                 times(summary.init_cpu_ms, hello.init_cpu_ms),
-                times(warm_up.left(summary), hello.init_cpu_ms),
+                times(aws.init_without(summary), hello.init_cpu_ms),
                 format!("{:.1}", summary.first_ms),
                 format!("{:.2}", summary.warm_p50_ms),
                 format!("{:.2}", summary.warm_p99_ms),
                 times(summary.first_ms, summary.warm_p50_ms),
                 format!("{:.2}", summary.warm_cpu_ms),
                 format!("{:.2}", summary.warm_cpu_ms - hello.warm_cpu_ms),
+                format!("{:.2}", aws.request_without(summary) - hello.warm_cpu_ms),
                 format!("{:.1}", summary.resident_mib),
                 format!("{:.0}", summary.init_requests),
                 format!("{:.1}", summary.requests),
@@ -134,25 +136,28 @@ impl Measured {
             table.row(cells);
         };
         let times = |value: f64, floor: f64| ratio(value, floor).unwrap_or_default();
-        let warm_up = WarmUp::of(&found);
-        row("init CPU without warm-up, × hello", MOST_INIT_RATIO, &|_, s| times(warm_up.left(s), hello.init_cpu_ms));
+        let aws = AwsRequests::of(&found);
+        row("init CPU without warm-up, × hello", MOST_INIT_RATIO, &|_, s| {
+            times(aws.init_without(s), hello.init_cpu_ms)
+        });
         row("first request, × warm p50", MOST_FIRST_RATIO, &|_, s| times(s.first_ms, s.warm_p50_ms));
         row("CPU of a warm request above hello, ms", MOST_WARM_CPU_MS, &|_, s| s.warm_cpu_ms - hello.warm_cpu_ms);
+        row("own CPU of a warm request, ms", MOST_WARM_CPU_MS, &|_, s| aws.request_without(s) - hello.warm_cpu_ms);
         row("resident after the warm requests, MiB", MOST_RESIDENT_MIB, &|_, s| s.resident_mib);
         row("zip, MB", MOST_ZIP_MB, &|name, _| self.zip_bytes.get(name).map_or(0.0, |bytes| megabytes(*bytes)));
         format!("\nBudgets\n\n{}", table.text())
     }
 }
 
-/// What requests to AWS take of a start's CPU time, by the floors of the same run: the first what a first request takes the second
+/// What requests to AWS take of a function's CPU time, by the floors of the same run: the first what a first request takes the second
 /// floor more than the first one, each other what a warm one does.
 #[derive(Debug, Clone, Copy)]
-struct WarmUp {
+struct AwsRequests {
     first_ms: f64,
     other_ms: f64,
 }
 
-impl WarmUp {
+impl AwsRequests {
     fn of(found: &BTreeMap<String, Summary>) -> Self {
         let above = |of: fn(&Summary) -> f64| {
             let [hello, dynamodb] = [HELLO, DYNAMODB].map(|floor| found.get(floor).map(of).unwrap_or_default());
@@ -162,9 +167,14 @@ impl WarmUp {
     }
 
     /// The CPU time of a start without them.
-    fn left(self, summary: &Summary) -> f64 {
+    fn init_without(self, summary: &Summary) -> f64 {
         let first = summary.init_requests.min(1.0);
         self.first_ms.mul_add(-first, summary.init_cpu_ms) - self.other_ms * (summary.init_requests - first)
+    }
+
+    /// The CPU time of a warm request without them.
+    fn request_without(self, summary: &Summary) -> f64 {
+        self.other_ms.mul_add(-summary.requests, summary.warm_cpu_ms)
     }
 }
 
@@ -226,13 +236,15 @@ mod tests {
     }
 
     #[test]
-    fn the_warm_up_is_what_its_requests_take_the_floors() {
+    fn a_request_to_aws_is_what_one_takes_the_floors() {
         let floor = |first_cpu_ms, warm_cpu_ms| Summary { first_cpu_ms, warm_cpu_ms, ..Summary::default() };
         let floors = [(HELLO, floor(0.5, 0.25)), (DYNAMODB, floor(1.5, 0.75))];
-        let warm_up = WarmUp::of(&floors.map(|(name, summary)| (name.to_owned(), summary)).into_iter().collect());
+        let aws = AwsRequests::of(&floors.map(|(name, summary)| (name.to_owned(), summary)).into_iter().collect());
         let asking = |init_requests| Summary { init_cpu_ms: 6.0, init_requests, ..Summary::default() };
-        let left = [0.0, 1.0, 2.0].map(|requests| warm_up.left(&asking(requests)));
+        let left = [0.0, 1.0, 2.0].map(|requests| aws.init_without(&asking(requests)));
         assert_eq!(left, [6.0, 5.0, 4.5]);
+        let warm = |requests| Summary { warm_cpu_ms: 2.0, requests, ..Summary::default() };
+        assert_eq!([0.0, 1.0, 3.0].map(|requests| aws.request_without(&warm(requests))), [2.0, 1.5, 0.5]);
     }
 
     #[test]
