@@ -228,8 +228,7 @@ pub(crate) async fn free_slot(
     if preferred.is_empty() {
         return Ok(None);
     }
-    let held: Vec<u32> =
-        ivy.store.slots().await?.into_iter().filter(|slot| slot.lease_until >= now).map(|slot| slot.number).collect();
+    let held = ivy.store.held_slots(now).await?;
     let places = preferred.end - preferred.start;
     let first = u32::try_from(stable_hash(&[attempt_id]) % u64::from(places)).unwrap_or_default();
     let of_preferred = (0..places).map(|step| preferred.start + (first + step) % places);

@@ -11,11 +11,11 @@ use ivy_domain::{
     message::Message, values, workout::Workout,
 };
 use jiff::{Timestamp, civil::Date};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::{
     AdminAccount, Contact, ContactCode, IdempotencyRecord, Item, Line, Me, MessageOwner, Profile, Session,
-    SignInRequest, Slot, Store, StoreError, StoredCall, Transcript, UserCipher,
+    SignInRequest, Store, StoreError, StoredCall, Transcript, UserCipher,
     entities::{entity_of, from_item, is_in_time, profile_from, string_of},
     keys::{self, Key},
 };
@@ -414,17 +414,27 @@ impl Store {
         transaction.commit().await
     }
 
-    /// The slots that are taken at present.
-    pub async fn slots(&self) -> Result<Vec<Slot>, StoreError> {
+    /// The numbers of the slots that are taken at present, and nothing else of them: each dial reads them all. A lease is over for
+    /// this by the comparison by which [`Transaction::take_slot`] takes its slot.
+    pub async fn held_slots(&self, now: Timestamp) -> Result<Vec<u32>, StoreError> {
+        #[derive(Deserialize)]
+        struct Held {
+            number: u32,
+        }
         let request = self
             .client
             .query()
             .table_name(&self.table)
             .key_condition_expression("pk = :pk")
+            .filter_expression("lease_until >= :now")
+            .projection_expression("#number")
+            .expression_attribute_names("#number", "number")
             .expression_attribute_values(":pk", string(keys::SLOTS))
+            .expression_attribute_values(":now", string(now.to_string()))
             .consistent_read(true);
         let answer = Box::pin(request.send()).await.map_err(|e| StoreError::from_sdk(&e))?;
-        answer.items.unwrap_or_default().into_iter().map(|item| from_item("slot", item)).collect()
+        let held = answer.items.unwrap_or_default().into_iter().map(|item| from_item("slot", item));
+        held.map(|held| held.map(|Held { number }| number)).collect()
     }
 
     /// The attempt that may ring a user.

@@ -342,8 +342,8 @@ async fn a_number_that_cannot_be_called_fails_at_once() {
         let call = mara.call(&call).await;
         assert_eq!((&call["state"], &call["cause"]), (&json!("failed"), &json!(cause)));
         assert_eq!(world.simulators.rings().len(), rings);
-        let slots = world.ivy.store.slots().await.unwrap();
-        assert!(slots.iter().all(|slot| slot.lease_until < world.now()), "the slot is given back: {slots:?}");
+        let slots = world.ivy.store.held_slots(world.now()).await.unwrap();
+        assert!(slots.is_empty(), "the slot is given back: {slots:?}");
     }
 }
 
@@ -397,7 +397,7 @@ async fn an_afternoon(unkind: Unkindness) -> Value {
         "handset": handset,
         "donations": world.donations().await,
         "rings": world.ring_times(),
-        "slots held": world.ivy.store.slots().await.unwrap().iter().filter(|slot| slot.lease_until >= world.now()).count(),
+        "slots held": world.ivy.store.held_slots(world.now()).await.unwrap().len(),
         "dead letters": world.queues.dead_letters().len(),
     })
 }
@@ -554,8 +554,8 @@ async fn a_provider_that_takes_nothing_uses_no_attempt_up() {
         );
         let next: Timestamp = waiting["next_attempt_at"].as_str().unwrap().parse().unwrap();
         assert!(next > at("13:00") && next < at("13:06"), "{next}");
-        let slots = world.ivy.store.slots().await.unwrap();
-        assert!(slots.iter().all(|slot| slot.lease_until < world.now()), "the slot is given back: {slots:?}");
+        let slots = world.ivy.store.held_slots(world.now()).await.unwrap();
+        assert!(slots.is_empty(), "the slot is given back: {slots:?}");
         world.advance_to(at("13:06")).await;
         let done = mara.call(&call).await;
         assert_eq!((&done["state"], &done["attempts"]), (&json!("completed"), &json!(1)));
