@@ -415,7 +415,7 @@ impl Store {
     }
 
     /// The numbers of the slots that are taken at present, and nothing else of them: each dial reads them all. A lease is over for
-    /// this by the comparison by which [`Transaction::take_slot`] takes its slot.
+    /// this by the comparison by which `take_slot` takes its slot (transaction.rs).
     pub async fn held_slots(&self, now: Timestamp) -> Result<Vec<u32>, StoreError> {
         #[derive(Deserialize)]
         struct Held {
