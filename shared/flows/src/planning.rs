@@ -126,14 +126,10 @@ pub async fn plan_users(ivy: &Ivy, queues: &dyn Queues, job: &PlanJob) -> Result
             }
             failure.map_or(Ok(()), Err)
         }
-        PlanJob::User { user_id, dates, from } => match ivy.me(*user_id).await {
-            Ok(_) => {
-                if replan_user(ivy, *user_id, dates, *from).await? {
-                    queues.send(Queue::PlanUsers, json(job)?, UNDER_WAY).await?;
-                }
-                Ok(())
-            }
-            Err(Error::NotFound(_)) => {
+        PlanJob::User { user_id, dates, from } => match replan_user(ivy, *user_id, dates, *from).await {
+            Ok(true) => Ok(queues.send(Queue::PlanUsers, json(job)?, UNDER_WAY).await?),
+            Ok(false) => Ok(()),
+            Err(Error::NotFound("user")) => {
                 tracing::info!(event = "user_gone", user_id = %user_id);
                 Ok(())
             }

@@ -73,8 +73,7 @@ pub struct Deployment {
     pub log_level: LogLevel,
 }
 
-/// How much of our own code's events is logged; other crates log warnings only. There is no level below `info`: debug and trace
-/// events, ours and those of other crates, which hold bodies, are not compiled in (`max_level_info` of tracing, Cargo.toml).
+/// How much of our own code's events is logged; other crates log warnings only. Nothing below `info` is compiled in (Cargo.toml).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogLevel {
     Error,

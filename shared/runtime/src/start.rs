@@ -122,7 +122,7 @@ pub fn sdk_config() -> Result<SdkConfig, StartError> {
                 .build(),
         )
         .retry_config(RetryConfig::standard().with_max_attempts(3))
-        // An attempt's three seconds end what stalls long before this protection would, which every body pays for.
+        // An attempt's three seconds end what stalls before this protection would (five), and every body pays for it.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
     sdk.set_endpoint_url(config::optional(&environment, "AWS_ENDPOINT_URL"));
     Ok(sdk.build())

@@ -5,8 +5,7 @@
 //! in snake_case. Metrics are lines of CloudWatch's embedded metric format, written through the same subscriber, so a
 //! test that captures the output sees everything that would leave the process.
 //!
-//! Other crates log warnings only, whatever `LOG_LEVEL` says: the SDK's and the HTTP clients' debug lines hold bodies, and are not
-//! compiled in.
+//! Other crates log warnings only, whatever `LOG_LEVEL` says; debug events are not even compiled in (Cargo.toml).
 
 use std::fmt;
 

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use ivy_flows::{planning::PlanJob, ports::Queue};
 use ivy_simulators::Persona;
-use ivy_world::{Job, Person, Setup, World, gate::HoldsOne};
-use jiff::{SignedDuration, Timestamp};
+use ivy_world::{Job, Person, Setup, World, delivery, gate::HoldsOne};
+use jiff::{SignedDuration, Timestamp, civil::date};
 use serde_json::{Value, json};
 
 const PHONE: &str = "+447700900155";
@@ -213,26 +214,39 @@ async fn who_takes_messages_and_no_calls_has_them_again_after_a_pause() {
     assert_eq!(templates(&world)[before..], ["evening_check"]);
 }
 
+/// Be it by the page of their zone or by the job of a change of theirs.
 #[tokio::test]
 async fn who_closes_the_account_while_the_day_is_planned_is_written_nothing() {
     let gate = Arc::new(HoldsOne::of(|passage| {
         passage.operation == "TransactWriteItems" && passage.entities.iter().any(|entity| entity == "message")
     }));
-    let setup = Setup { gate: Some(gate.clone()), ..Setup::default() };
-    let world = Box::pin(World::with("2026-11-23T06:00:00Z", setup)).await;
-    let person = written_to(&world, "async").await;
-    world.advance_to(at("2026-11-24T03:00:00Z")).await;
-    gate.arm();
-    let closes = async {
-        gate.held().await;
-        person.client.delete("/api/users/me", 202).await;
-        world.advance(SignedDuration::from_mins(10)).await;
-        gate.let_go();
-    };
-    tokio::join!(world.plan_day(at("2026-11-24T03:00:00Z")), closes);
-    world.advance_to(at("2026-11-24T21:00:00Z")).await;
-    let rows = world.items("message").await;
-    assert!(rows.is_empty(), "erasure does not come past again: {rows:?}");
+    for of_a_change in [false, true] {
+        let setup = Setup { gate: Some(gate.clone()), ..Setup::default() };
+        let world = Box::pin(World::with("2026-11-23T06:00:00Z", setup)).await;
+        let person = written_to(&world, "async").await;
+        let hour = at("2026-11-24T03:00:00Z");
+        world.advance_to(hour).await;
+        let job = PlanJob::User { user_id: person.id, dates: vec![date(2026, 11, 24)], from: hour };
+        let job = delivery(Queue::PlanUsers, &serde_json::to_string(&job).unwrap(), hour);
+        let plans = async {
+            if of_a_change {
+                assert!(world.deliver_message(&job).await, "who is gone is no fault");
+            } else {
+                world.plan_day(hour).await;
+            }
+        };
+        let closes = async {
+            gate.held().await;
+            person.client.delete("/api/users/me", 202).await;
+            world.advance(SignedDuration::from_mins(10)).await;
+            gate.let_go();
+        };
+        gate.arm();
+        tokio::join!(plans, closes);
+        world.advance_to(at("2026-11-24T21:00:00Z")).await;
+        let rows = world.items("message").await;
+        assert!(rows.is_empty(), "erasure does not come past again: {rows:?}");
+    }
 }
 
 /// Who takes calls in the evening only, and has no evening, was rung and written to at the same moment.

@@ -7,7 +7,7 @@ use ivy_flows::{planning::PlanJob, ports::Queue};
 use ivy_simulators::{CallScript, Provider, Webhook};
 use ivy_store::keys;
 use ivy_world::{Job, Person, QueuedMessage, delivery, gate::Party, talks};
-use jiff::{SignedDuration, Timestamp, civil::Date};
+use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use serde_json::{Value, json};
 
 use crate::{bench::Bench, meter::Cost};
@@ -37,6 +37,7 @@ pub(crate) async fn measure(bench: &Bench) {
     Box::pin(inbound(bench)).await;
     Box::pin(job(bench, ("sweep-calls", "nothing late"), Job::SweepCalls, world.now())).await;
     Box::pin(digests(bench, &ned)).await;
+    Box::pin(plan_who_writes(bench)).await;
 }
 
 /// The hour's jobs, a page without people, and the page with this one.
@@ -51,13 +52,28 @@ async fn plan(bench: &Bench, ned: &Person) {
     let own = page(ZONE, keys::shard_of(ned.id));
     let wallets = PlanJob::Wallets { zone: ZONE.parse().unwrap(), shard: keys::shard_of(ned.id), after: None };
     for (case, job) in [("empty page", empty), ("a page of people", own), ("wallets of a page", wallets)] {
-        let body = serde_json::to_string(&job).unwrap();
-        let message = delivery(Queue::PlanUsers, &body, world.now());
-        let (done, cost) = bench.measure(world.deliver_message(&message)).await;
-        assert!(done, "{case}");
-        bench.keep("plan-users", case, cost);
+        plan_job(bench, case, &job).await;
     }
     world.settle().await;
+}
+
+async fn plan_job(bench: &Bench, case: &str, job: &PlanJob) {
+    let body = serde_json::to_string(job).unwrap();
+    let message = delivery(Queue::PlanUsers, &body, bench.world.now());
+    let (done, cost) = bench.measure(bench.world.deliver_message(&message)).await;
+    assert!(done, "{case}");
+    bench.keep("plan-users", case, cost);
+}
+
+/// The page of somebody who has messages in place of calls.
+async fn plan_who_writes(bench: &Bench) {
+    let zone = "Atlantic/Canary";
+    let person = bench.world.person("+447700900320").tier("b2c_elite").signing_up("timezone", json!(zone));
+    let writes = Box::pin(person.onboarding("communication_preference", json!("async")).join(&bench.world)).await;
+    bench.world.settle().await;
+    let date = bench.world.now().to_zoned(TimeZone::UTC).date().saturating_add(2.days());
+    let page = PlanJob::Page { zone: zone.parse().unwrap(), shard: keys::shard_of(writes.id), date, after: None };
+    plan_job(bench, "a page of who writes", &page).await;
 }
 
 /// A message to somebody without WhatsApp.
