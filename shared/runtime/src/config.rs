@@ -461,7 +461,7 @@ mod tests {
         assert_eq!(sentence(&with("APP_URL", " ")), "The setting APP_URL is missing.");
         assert!(sentence(&with("APP_URL", "ftp://x")).contains("APP_URL must be"));
         let level = Deployment::from_env(with("LOG_LEVEL", "debug")).unwrap_err().to_string();
-        assert_eq!(level, "LOG_LEVEL must be error, warn or info.");
+        assert_eq!(level, "The setting LOG_LEVEL must be error, warn or info.");
         assert!(sentence(&with("CALL_SLOTS", "many")).contains("CALL_SLOTS must be a whole number"));
         assert!(sentence(&with("RESERVED_CALL_SLOTS", "20")).contains("less than CALL_SLOTS"));
         assert!(sentence(&with("USER_REQUESTS_PER_MINUTE", "0")).contains("USER_REQUESTS_PER_MINUTE"));
